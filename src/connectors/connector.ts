@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { DelegateError } from '../kit/errors.ts';
+import type { HttpSend } from '../kit/http-exchange.ts';
+import type { Secret } from '../kit/secret.ts';
+import type { Clock } from '../kit/time.ts';
+
+/** What a connector knows of its surroundings. No frame, no session, no journal. */
+export interface TaskContext {
+  /** Aborts on cancel, deadline, lost lease or stop; goes into everything that waits. */
+  readonly signal: AbortSignal;
+  /** End of the task on `clock.monotonic()`, milliseconds. */
+  readonly deadline: number;
+  readonly clock: Clock;
+  /** Bound to task id, attempt and name; scrubs secrets. */
+  readonly log: TaskLog;
+  /** Tells whoever waits what the task is doing. May be dropped; never a secret. */
+  progress(message: string): void;
+}
+
+export interface TaskLog {
+  debug(fields: Record<string, unknown>, message: string): void;
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+}
+
+/** What a connector is built with, once: the adapters below it. */
+export interface ConnectorDeps {
+  readonly http: HttpPort;
+  readonly secrets: SecretsPort;
+  readonly clock: Clock;
+  /** Whether this URL may be called at all; throws a `policy` error that names the rule. */
+  readonly assertAllowed: (url: URL, purpose: string) => void;
+  readonly random: () => number;
+  /** Registers a derived secret (token, assertion), so that it is scrubbed wherever it turns up. */
+  readonly protect: (value: string) => Secret;
+  readonly delegate: { readonly id: () => string; readonly name: string; readonly version: string };
+}
+
+export interface HttpPort {
+  readonly send: HttpSend;
+  /** Opens, and closes, a connection the very way that `send` would. */
+  probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts>;
+}
+
+/** What one connection attempt showed. */
+export interface ConnectionFacts {
+  /** The address connected to. */
+  address: string;
+  /** Undefined over plain http. */
+  tls:
+    | {
+        protocol: string;
+        subject: string;
+        issuer: string;
+        /** RFC 3339. */
+        validTo: string;
+      }
+    | undefined;
+}
+
+export interface SecretsPort {
+  /** The value behind a reference, resolved on this machine. Rejects with a `secret` error naming the reference. */
+  resolve(reference: string, signal: AbortSignal): Promise<Secret>;
+}
+
+/** Whether a task changes anything in the customer's systems. Decides what a crash or a lost lease means. */
+export type TaskEffect = 'reads' | 'writes';
+
+/** One kind of task as the runner sees it: input not yet decoded, output ready for the wire. */
+export interface TaskType {
+  readonly name: string;
+  readonly version: number;
+  readonly effect: TaskEffect;
+  /** Decodes the input, or throws `invalid-input` naming the field. */
+  prepare(input: unknown): PreparedTask;
+}
+
+export interface PreparedTask {
+  run(context: TaskContext): Promise<unknown>;
+}
+
+export interface TaskDefinition<I extends z.ZodType, O extends z.ZodType> {
+  name: string;
+  version: number;
+  effect: TaskEffect;
+  input: I;
+  output: O;
+  run(input: z.output<I>, context: TaskContext): Promise<z.input<O>>;
+}
+
+/** Binds a handler to its input and output schemas, so that no handler runs on input that was not decoded. */
+export function defineTask<I extends z.ZodType, O extends z.ZodType>(
+  definition: TaskDefinition<I, O>,
+): TaskType {
+  const { name, version, effect } = definition;
+  return {
+    name,
+    version,
+    effect,
+    prepare(raw) {
+      const input = parseInput(definition.input, raw);
+      return {
+        run: async (context) => definition.output.parse(await definition.run(input, context)),
+      };
+    },
+  };
+}
+
+/** Every complaint in one error: each names the field by its path and what it should be. */
+export function parseInput<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const complaints = parsed.error.issues.map((issue) => {
+    const path = issue.path.map(String).join('.');
+    return path === '' ? issue.message : `${path}: ${issue.message}`;
+  });
+  throw new DelegateError('invalid-input', complaints.join('; '), {
+    category: 'invalid-input',
+    hint: 'Correct the named fields and start the task again.',
+    details: { fields: parsed.error.issues.map((issue) => issue.path.map(String).join('.')) },
+  });
+}
+
+/** A family of tasks for one kind of system. `index.ts` holds the table: one line for one connector. */
+export interface Connector {
+  readonly name: string;
+  /** What this delegate can do beyond knowing a task's name, e.g. `servicenow.auth.RefreshTokenGrantType`. */
+  readonly capabilities: readonly string[];
+  readonly tasks: readonly TaskType[];
+}
+
+export type DefineConnector = (deps: ConnectorDeps) => Connector;

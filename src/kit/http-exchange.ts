@@ -1,0 +1,31 @@
+/**
+ * The shape of one HTTP exchange, shared by the adapter that performs it (`http/`) and by those that only need
+ * it performed (`oauth/`, `connectors/`), so that neither imports the other.
+ */
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST';
+  url: URL;
+  /** Lower-case names. */
+  headers: Readonly<Record<string, string>>;
+  body?: string | undefined;
+  signal: AbortSignal;
+}
+
+export interface HttpResponse {
+  status: number;
+  /** Lower-case names; a repeated header is joined by ", ". */
+  headers: Readonly<Record<string, string>>;
+  /** The whole body, decoded as UTF-8. */
+  body: string;
+}
+
+/**
+ * Performs one exchange: no redirect is followed, no cookie kept, nothing retried.
+ * Rejects with a `DelegateError` of the transport (`http.…`), or with the signal's reason.
+ */
+export type HttpSend = (request: HttpRequest) => Promise<HttpResponse>;
+
+/** The media type of a response without its parameters, lower case; '' if there is none. */
+export function mediaType(response: Pick<HttpResponse, 'headers'>): string {
+  return (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}

@@ -1,0 +1,246 @@
+import { z } from 'zod';
+import { ERROR_CATEGORIES, type WireError } from '../kit/errors.ts';
+import {
+  MAX_CAPACITY,
+  MAX_FRAME_BYTES,
+  MAX_LISTED_TASKS,
+  MAX_RECONNECT_AFTER_MS,
+  MAX_TAGS,
+  MAX_TIMEOUT_MS,
+  MIN_FRAME_BYTES,
+  MIN_HEARTBEATS_PER_LEASE,
+} from './limits.ts';
+import { VERSION_PATTERN } from './version.ts';
+
+/**
+ * The frames, one schema each; PROTOCOL.md is the prose. Unknown fields are ignored (zod strips them), and
+ * what a schema does not refuse is what the rest of the program may rely on.
+ */
+
+// --- vocabulary -------------------------------------------------------------------------------------------
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const durationMs = count;
+const shortText = z.string().max(256);
+const text = z.string().max(8_192);
+/** RFC 3339 in UTC (`Z`). */
+const timestamp = z.iso.datetime();
+
+export const taskIdSchema = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
+const attempt = count.min(1);
+const nameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
+
+const taskRefSchema = z.object({ taskId: taskIdSchema, attempt });
+const taskRefs = z.array(taskRefSchema).max(MAX_LISTED_TASKS);
+
+export const delegateIdentitySchema = z.object({
+  id: shortText.min(1),
+  name: shortText.min(1),
+  instanceId: z.guid(),
+  version: z.string().regex(VERSION_PATTERN),
+});
+
+export const wireErrorSchema = z.object({
+  code: z
+    .string()
+    .regex(/^[a-z0-9]+([.-][a-z0-9]+)*$/)
+    .max(128),
+  message: text,
+  hint: text.optional(),
+  category: z.enum(ERROR_CATEGORIES),
+  retryable: z.boolean(),
+  status: z.number().int().min(100).max(599).optional(),
+  details: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string())]))
+    .optional(),
+}) satisfies z.ZodType<WireError>;
+
+const timingSchema = z.object({
+  receivedAt: timestamp,
+  /** Equal to `finishedAt` for a task that ended before its work began. */
+  startedAt: timestamp,
+  finishedAt: timestamp,
+  queueMs: durationMs,
+  runMs: durationMs,
+});
+
+export const REJECT_CODES = [
+  'unknown-task',
+  'unsupported-version',
+  'invalid-input',
+  'no-credit',
+  'draining',
+  'stale-attempt',
+  'policy-denied',
+  'bad-signature',
+  'outbox-full',
+] as const;
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** Not walked: whatever arrives came out of `JSON.parse`, and the codec has bounded its depth and size. */
+const jsonValue = z.custom<Json>((value) => value !== undefined, { error: 'is missing' });
+
+// --- delegate → manager -----------------------------------------------------------------------------------
+
+const hello = z.object({
+  type: z.literal('hello'),
+  delegate: delegateIdentitySchema.extend({ commit: shortText.optional(), runtime: shortText.optional() }),
+  tags: z.array(shortText).max(MAX_TAGS),
+  tasks: z.array(z.object({ name: nameSchema, version: count.min(1) })).max(1_000),
+  capabilities: z.array(shortText).max(1_000),
+  capacity: count.min(1).max(MAX_CAPACITY),
+  running: taskRefs,
+  unacknowledged: taskRefs,
+  policyHash: shortText.nullable(),
+});
+
+const credit = z.object({ type: z.literal('credit'), granted: count });
+
+const taskAccept = z.object({ type: z.literal('task.accept'), taskId: taskIdSchema, attempt });
+
+const taskReject = z.object({
+  type: z.literal('task.reject'),
+  taskId: taskIdSchema,
+  attempt,
+  code: z.enum(REJECT_CODES),
+  message: text,
+  retryAfterMs: durationMs.optional(),
+});
+
+const taskProgress = z.object({
+  type: z.literal('task.progress'),
+  taskId: taskIdSchema,
+  attempt,
+  seq: count,
+  message: text,
+  data: jsonValue.optional(),
+});
+
+const resultBase = {
+  type: z.literal('task.result'),
+  taskId: taskIdSchema,
+  attempt,
+  delegate: delegateIdentitySchema,
+  timing: timingSchema,
+};
+
+const taskResult = z.discriminatedUnion('outcome', [
+  z.object({ ...resultBase, outcome: z.literal('succeeded'), output: jsonValue }),
+  z.object({ ...resultBase, outcome: z.literal('failed'), error: wireErrorSchema }),
+  z.object({ ...resultBase, outcome: z.literal('cancelled'), error: wireErrorSchema }),
+  z.object({ ...resultBase, outcome: z.literal('unknown'), error: wireErrorSchema }),
+]);
+
+const heartbeat = z.object({
+  type: z.literal('heartbeat'),
+  seq: count,
+  running: taskRefs,
+  load: z.object({
+    running: count,
+    queued: count,
+    eventLoopDelayMs: z.number().min(0),
+    rssBytes: count,
+  }),
+});
+
+const draining = z.object({ type: z.literal('draining'), reason: text, running: taskRefs });
+
+const goodbye = z.object({
+  type: z.literal('goodbye'),
+  reason: text,
+  running: taskRefs,
+  unacknowledged: taskRefs,
+});
+
+// --- manager → delegate -----------------------------------------------------------------------------------
+
+const welcome = z
+  .object({
+    type: z.literal('welcome'),
+    sessionId: shortText.min(1),
+    managerTime: timestamp,
+    heartbeatMs: durationMs.min(1),
+    leaseMs: durationMs,
+    maxFrameBytes: count.min(MIN_FRAME_BYTES).max(MAX_FRAME_BYTES),
+    lost: taskRefs,
+  })
+  .refine((frame) => frame.leaseMs >= MIN_HEARTBEATS_PER_LEASE * frame.heartbeatMs, {
+    path: ['leaseMs'],
+    message: `must be at least ${MIN_HEARTBEATS_PER_LEASE} × heartbeatMs`,
+  });
+
+const taskAssign = z.object({
+  type: z.literal('task.assign'),
+  taskId: taskIdSchema,
+  attempt,
+  name: nameSchema,
+  version: count.min(1),
+  input: jsonValue,
+  timeoutMs: durationMs.min(1).max(MAX_TIMEOUT_MS),
+  traceparent: shortText.optional(),
+  signature: z.string().max(16_384).optional(),
+});
+
+const acceptAck = z.object({ type: z.literal('accept.ack'), taskId: taskIdSchema, attempt });
+const taskCancel = z.object({ type: z.literal('task.cancel'), taskId: taskIdSchema, attempt, reason: text });
+const resultAck = z.object({ type: z.literal('result.ack'), taskId: taskIdSchema, attempt });
+const heartbeatAck = z.object({ type: z.literal('heartbeat.ack'), seq: count, lost: taskRefs });
+
+const drain = z.object({
+  type: z.literal('drain'),
+  reason: text,
+  reconnectAfterMs: durationMs.max(MAX_RECONNECT_AFTER_MS),
+});
+
+const pause = z.object({ type: z.literal('pause'), reason: text });
+const resume = z.object({ type: z.literal('resume') });
+
+// --- the two directions -----------------------------------------------------------------------------------
+
+/** What the manager reads and the delegate sends, by `type`. */
+export const toManagerSchemas = {
+  hello,
+  credit,
+  'task.accept': taskAccept,
+  'task.reject': taskReject,
+  'task.progress': taskProgress,
+  'task.result': taskResult,
+  heartbeat,
+  draining,
+  goodbye,
+} as const;
+
+/** What the delegate reads and the manager sends, by `type`. */
+export const toDelegateSchemas = {
+  welcome,
+  'task.assign': taskAssign,
+  'accept.ack': acceptAck,
+  'task.cancel': taskCancel,
+  'result.ack': resultAck,
+  'heartbeat.ack': heartbeatAck,
+  drain,
+  pause,
+  resume,
+} as const;
+
+export type ToManager = z.infer<(typeof toManagerSchemas)[keyof typeof toManagerSchemas]>;
+export type ToDelegate = z.infer<(typeof toDelegateSchemas)[keyof typeof toDelegateSchemas]>;
+
+export type Hello = z.infer<typeof hello>;
+export type Welcome = z.infer<typeof welcome>;
+export type TaskAssign = z.infer<typeof taskAssign>;
+export type TaskReject = z.infer<typeof taskReject>;
+export type TaskProgress = z.infer<typeof taskProgress>;
+export type TaskResult = z.infer<typeof taskResult>;
+export type TaskTiming = z.infer<typeof timingSchema>;
+export type Heartbeat = z.infer<typeof heartbeat>;
+export type Drain = z.infer<typeof drain>;
+export type TaskRef = z.infer<typeof taskRefSchema>;
+export type DelegateIdentity = z.infer<typeof delegateIdentitySchema>;
+export type RejectCode = (typeof REJECT_CODES)[number];
+
+/** One attempt of one task as a map key. Neither part can hold the separator. */
+export function keyOf(ref: TaskRef): string {
+  return `${ref.taskId}#${ref.attempt}`;
+}
