@@ -17,15 +17,16 @@ export function deferred<T>(): Deferred<T> {
 
 /** The first of `work` and the signal's end. The signal must also go into the work: this only ends the wait. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
   const aborted = deferred<never>();
   const onAbort = (): void => {
     const reason: unknown = signal.reason;
     aborted.reject(reason instanceof Error ? reason : new Error('aborted', { cause: reason }));
   };
-  signal.addEventListener('abort', onAbort, { once: true });
+  // No early throw for a signal that has ended before: `work` would be left without anyone who hears its rejection.
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([work, aborted.promise]);
+    return await Promise.race([aborted.promise, work]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -29,3 +29,14 @@ export type HttpSend = (request: HttpRequest) => Promise<HttpResponse>;
 export function mediaType(response: Pick<HttpResponse, 'headers'>): string {
   return (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
+
+/**
+ * What `Retry-After` asks for (RFC 9110, section 10.2.3), in milliseconds; undefined if it is absent or unusable.
+ * A date is measured from the server's own `Date`, so that its clock may be wrong without harm.
+ */
+export function retryAfterMs(headers: HttpResponse['headers']): number | undefined {
+  const after = headers['retry-after']?.trim() ?? '';
+  if (/^\d{1,9}$/.test(after)) return Number(after) * 1_000;
+  const waitMs = Date.parse(after) - Date.parse(headers['date'] ?? '');
+  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
+}

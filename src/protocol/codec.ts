@@ -62,7 +62,7 @@ function decode<M>(schemas: Readonly<Record<string, z.ZodType<M>>>, frame: WireF
 function encode(schema: z.ZodType, message: ToManager | ToDelegate, maxFrameBytes: number): string {
   const checked = schema.safeParse(message);
   if (!checked.success) throw new ProtocolViolation(`${message.type}: ${firstIssue(checked.error)}`);
-  const text = JSON.stringify(checked.data);
+  const text = stringify(message.type, checked.data);
   if (nestsDeeperThan(text, MAX_JSON_DEPTH)) {
     throw new ProtocolViolation(`${message.type}: nested deeper than ${MAX_JSON_DEPTH}`);
   }
@@ -74,6 +74,15 @@ function encode(schema: z.ZodType, message: ToManager | ToDelegate, maxFrameByte
     );
   }
   return text;
+}
+
+/** Cycles, big integers and nesting past the stack are the writer's mistakes, like any other field it got wrong. */
+function stringify(type: string, checked: unknown): string {
+  try {
+    return JSON.stringify(checked);
+  } catch {
+    throw new ProtocolViolation(`${type}: has no JSON form`);
+  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

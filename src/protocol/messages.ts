@@ -51,7 +51,10 @@ export const wireErrorSchema = z.object({
   retryable: z.boolean(),
   status: z.number().int().min(100).max(599).optional(),
   details: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string())]))
+    .record(
+      z.string(),
+      z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]),
+    )
     .optional(),
 }) satisfies z.ZodType<WireError>;
 
@@ -78,8 +81,11 @@ export const REJECT_CODES = [
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
+/** What `JSON.stringify` leaves out or refuses: a writer's mistake that its reader would see as a missing field. */
+const NO_JSON: ReadonlySet<string> = new Set(['undefined', 'function', 'symbol', 'bigint']);
+
 /** Not walked: whatever arrives came out of `JSON.parse`, and the codec has bounded its depth and size. */
-const jsonValue = z.custom<Json>((value) => value !== undefined, { error: 'is missing' });
+export const jsonSchema = z.custom<Json>((value) => !NO_JSON.has(typeof value), { error: 'is missing' });
 
 // --- delegate → manager -----------------------------------------------------------------------------------
 
@@ -114,7 +120,7 @@ const taskProgress = z.object({
   attempt,
   seq: count,
   message: text,
-  data: jsonValue.optional(),
+  data: jsonSchema.optional(),
 });
 
 const resultBase = {
@@ -126,7 +132,7 @@ const resultBase = {
 };
 
 const taskResult = z.discriminatedUnion('outcome', [
-  z.object({ ...resultBase, outcome: z.literal('succeeded'), output: jsonValue }),
+  z.object({ ...resultBase, outcome: z.literal('succeeded'), output: jsonSchema }),
   z.object({ ...resultBase, outcome: z.literal('failed'), error: wireErrorSchema }),
   z.object({ ...resultBase, outcome: z.literal('cancelled'), error: wireErrorSchema }),
   z.object({ ...resultBase, outcome: z.literal('unknown'), error: wireErrorSchema }),
@@ -139,7 +145,7 @@ const heartbeat = z.object({
   load: z.object({
     running: count,
     queued: count,
-    eventLoopDelayMs: z.number().min(0),
+    eventLoopDelayMs: durationMs,
     rssBytes: count,
   }),
 });
@@ -176,7 +182,7 @@ const taskAssign = z.object({
   attempt,
   name: nameSchema,
   version: count.min(1),
-  input: jsonValue,
+  input: jsonSchema,
   timeoutMs: durationMs.min(1).max(MAX_TIMEOUT_MS),
   traceparent: shortText.optional(),
   signature: z.string().max(16_384).optional(),

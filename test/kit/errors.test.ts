@@ -1,0 +1,109 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { expect } from 'chai';
+import { z } from 'zod';
+import { DelegateError, ERROR_CATEGORIES, systemCode, wrap } from '../../src/kit/errors.ts';
+import { wireErrorSchema } from '../../src/protocol/messages.ts';
+
+const addressSchema = z.object({ port: z.number() });
+
+describe('a delegate error', () => {
+  const cause = new Error('the library says hunter2!');
+  const full = new DelegateError('servicenow.field-missing', 'The answer has no number.', {
+    category: 'bad-response',
+    retryable: true,
+    hint: 'Check the access rules.',
+    status: 200,
+    details: { table: 'change_request', fields: ['number'] },
+    cause,
+  });
+
+  it('crosses the wire with everything but its cause and stack', () => {
+    expect(full.toWire()).to.deep.equal({
+      code: 'servicenow.field-missing',
+      message: 'The answer has no number.',
+      hint: 'Check the access rules.',
+      category: 'bad-response',
+      retryable: true,
+      status: 200,
+      details: { table: 'change_request', fields: ['number'] },
+    });
+    expect(JSON.stringify(full.toWire())).to.not.contain('hunter2!');
+    expect(full.cause).to.equal(cause);
+  });
+
+  it('says nothing on the wire about what it does not have', () => {
+    const plain = new DelegateError('timeout', 'Too late.', { category: 'timeout' });
+    expect(plain.toWire()).to.have.all.keys('code', 'message', 'category', 'retryable');
+    expect(plain).to.not.have.own.property('cause');
+  });
+
+  it('is not retryable unless it says so', () => {
+    expect(new DelegateError('x', '', { category: 'internal' }).retryable).to.equal(false);
+  });
+
+  it('fits the wire in every category', () => {
+    for (const category of ERROR_CATEGORIES) {
+      const error = new DelegateError('some-code', 'Some message.', { category });
+      expect(wireErrorSchema.parse(error.toWire()).category).to.equal(category);
+    }
+  });
+});
+
+describe('wrapping what was thrown', () => {
+  it('leaves a delegate error as it is', () => {
+    const error = new DelegateError('timeout', 'Too late.', { category: 'timeout' });
+    expect(wrap(error)).to.equal(error);
+  });
+
+  it("keeps a stranger's text in the cause and out of the message", () => {
+    const stranger = new TypeError('Bearer hunter2! is not iterable');
+    const wrapped = wrap(stranger);
+    expect(wrapped.cause).to.equal(stranger);
+    expect(wrapped).to.include({ code: 'internal', category: 'internal', retryable: false });
+    expect(JSON.stringify(wrapped.toWire())).to.contain('TypeError').and.not.contain('hunter2!');
+  });
+
+  it('takes what is no error at all', () => {
+    for (const thrown of ['text', undefined, null, 5, { code: 'x' }]) {
+      expect(wrap(thrown)).to.be.instanceOf(DelegateError).with.property('code', 'internal');
+    }
+  });
+});
+
+describe('the system code', () => {
+  it('is that of a real socket error', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = addressSchema.parse(server.address());
+    server.close();
+    await once(server, 'close');
+    const [error]: unknown[] = await once(connect(port, '127.0.0.1'), 'error').catch((thrown: unknown) => [
+      thrown,
+    ]);
+    expect(systemCode(error)).to.equal('ECONNREFUSED');
+  });
+
+  it('is found beneath other errors, past the codes of our own', () => {
+    const system = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+    const fetchFailed = new TypeError('fetch failed', { cause: system });
+    const ours = new DelegateError('http.unreachable', 'No.', {
+      category: 'unavailable',
+      cause: fetchFailed,
+    });
+    expect(systemCode(ours)).to.equal('ECONNREFUSED');
+  });
+
+  it('is undefined where there is none', () => {
+    for (const thrown of [new Error('x'), 'ECONNREFUSED', { code: 'ENOENT' }, undefined, null]) {
+      expect(systemCode(thrown)).to.equal(undefined);
+    }
+    expect(systemCode(Object.assign(new Error('x'), { code: 5 }))).to.equal(undefined);
+  });
+
+  it('ends its search on a cycle of causes', () => {
+    const error = new Error('x');
+    error.cause = error;
+    expect(systemCode(error)).to.equal(undefined);
+  });
+});
