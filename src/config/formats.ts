@@ -1,0 +1,93 @@
+import convict from 'convict';
+import { MAX_TAGS } from '../protocol/limits.ts';
+
+/**
+ * Our own formats, because convict's would let mistakes through: its Boolean takes every text but "false" for
+ * true, so that `DELEGATE_ALLOW_LOOPBACK=no` would switch it on, and its numbers read "16abc" as 16.
+ * A coercion that fails leaves the text as it is, and the check then complains with everything else.
+ */
+export function addFormats(): void {
+  convict.addFormat({
+    name: 'flag',
+    coerce: (value: unknown) => (value === 'true' ? true : value === 'false' ? false : value),
+    validate: (value: unknown) => {
+      if (typeof value !== 'boolean') throw new TypeError('must be true or false');
+    },
+  });
+  convict.addFormat({
+    name: 'capacity',
+    coerce: wholeNumber,
+    validate: (value: unknown) => inRange(value, 1, 1_000),
+  });
+  convict.addFormat({
+    name: 'listen-port',
+    coerce: wholeNumber,
+    validate: (value: unknown) => inRange(value, 0, 65_535),
+  });
+  convict.addFormat({
+    name: 'tags',
+    coerce: (value: unknown) =>
+      typeof value === 'string'
+        ? value
+            .split(',')
+            .map((tag) => tag.trim())
+            .filter((tag) => tag !== '')
+        : value,
+    validate: checkTags,
+  });
+  convict.addFormat({ name: 'manager-url', validate: checkManagerUrl });
+  convict.addFormat({ name: 'secret-names', validate: checkSecretNames });
+  convict.addFormat({
+    name: 'text',
+    validate: (value: unknown) => {
+      if (typeof value !== 'string') throw new TypeError('must be text');
+      if (value.length > 4_096) throw new TypeError('must have at most 4096 characters');
+    },
+  });
+}
+
+function wholeNumber(value: unknown): unknown {
+  return typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
+}
+
+function inRange(value: unknown, least: number, most: number): void {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+    throw new TypeError(`must be a whole number from ${least} to ${most}`);
+  }
+}
+
+function checkTags(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list, or text separated by commas');
+  if (value.length > MAX_TAGS) throw new TypeError(`must have at most ${MAX_TAGS} entries`);
+  for (const tag of value) {
+    if (typeof tag !== 'string' || tag.trim() === '' || tag.length > 128) {
+      throw new TypeError('each entry must be text of 1 to 128 characters');
+    }
+  }
+}
+
+function checkManagerUrl(value: unknown): void {
+  if (typeof value !== 'string' || value === '') {
+    throw new TypeError('is required: the https address that your manager gave you');
+  }
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new TypeError('must be an address such as https://manager.example.com');
+  }
+  if (url.username !== '' || url.password !== '') throw new TypeError('must not hold credentials');
+  if (url.search !== '' || url.hash !== '') throw new TypeError('must not have a query or a fragment');
+}
+
+/** As pairs: convict splits the keys of a mapping at their dots, and secret names have dots. */
+function checkSecretNames(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a mapping of names to references');
+  for (const pair of value) {
+    const [name, reference]: unknown[] = Array.isArray(pair) ? pair : [];
+    if (typeof name !== 'string' || !/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/.test(name)) {
+      throw new TypeError('each name has letters, digits, "_", "." and "-" and begins with a letter or "_"');
+    }
+    if (typeof reference !== 'string' || !/^(env|file):.+$/.test(reference)) {
+      throw new TypeError(`"${name}" must stand for env:NAME or file:relative/path`);
+    }
+  }
+}

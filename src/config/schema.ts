@@ -1,0 +1,157 @@
+import type { Schema } from 'convict';
+
+/** Every setting as it is typed in, before it becomes a `Configuration`. */
+export interface Settings {
+  managerUrl: string;
+  enrolmentToken: string;
+  enrolmentTokenFile: string;
+  name: string;
+  tags: string[];
+  stateDir: string;
+  capacity: number;
+  http: { host: string; port: number };
+  secretsDir: string;
+  secretNames: [string, string][];
+  log: { level: LogLevel; format: LogFormat };
+  allowHttp: boolean;
+  allowLoopback: boolean;
+  taskSigningKeysFile: string;
+  requireSignedTasks: boolean;
+}
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/**
+ * Where each setting comes from (environment, flag, file by its key), and what it does. `doc` is what users
+ * read. A setting without `arg` has no flag; one without `env` can only stand in the file.
+ */
+export const settingsSchema: Schema<Settings> = {
+  managerUrl: {
+    doc: 'Address of the manager, https://…, with its base path if it has one. Required.',
+    format: 'manager-url',
+    default: '',
+    env: 'DELEGATE_MANAGER_URL',
+    arg: 'manager-url',
+  },
+  enrolmentToken: {
+    doc: 'Token for the first start; afterwards the key in the state folder is the identity. It has no flag, because other processes can read arguments.',
+    format: 'text',
+    default: '',
+    sensitive: true,
+    env: 'DELEGATE_ENROLMENT_TOKEN',
+  },
+  enrolmentTokenFile: {
+    doc: 'File that holds the enrolment token, instead of DELEGATE_ENROLMENT_TOKEN.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_ENROLMENT_TOKEN_FILE',
+    arg: 'enrolment-token-file',
+  },
+  name: {
+    doc: "Name shown in the manager; it counts as a tag. Default: this machine's host name.",
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_NAME',
+    arg: 'name',
+  },
+  tags: {
+    doc: 'Tags that delegate selectors match, separated by commas. The host name is always one of them.',
+    format: 'tags',
+    default: [],
+    env: 'DELEGATE_TAGS',
+    arg: 'tags',
+  },
+  stateDir: {
+    doc: 'Folder for the identity; the only place that is written. Keep it across restarts.',
+    format: 'text',
+    default: '/var/lib/servicenow-delegate',
+    env: 'DELEGATE_STATE_DIR',
+    arg: 'state-dir',
+  },
+  capacity: {
+    doc: 'Tasks that run at the same time.',
+    format: 'capacity',
+    default: 16,
+    env: 'DELEGATE_CAPACITY',
+    arg: 'capacity',
+  },
+  http: {
+    host: {
+      doc: 'Address that the health endpoints listen on; 0.0.0.0 in a container.',
+      format: 'text',
+      default: '127.0.0.1',
+      env: 'DELEGATE_HTTP_HOST',
+      arg: 'http-host',
+    },
+    port: {
+      doc: 'Port of the health endpoints; 0 takes any free one and logs it.',
+      format: 'listen-port',
+      default: 8080,
+      env: 'DELEGATE_HTTP_PORT',
+      arg: 'http-port',
+    },
+  },
+  secretsDir: {
+    doc: 'Folder that file:… references are read from. Without it they are refused.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_SECRETS_DIR',
+    arg: 'secrets-dir',
+  },
+  secretNames: {
+    doc: 'Bare secret names that connectors use, and the reference that each stands for. In the file only.',
+    format: 'secret-names',
+    default: [],
+  },
+  log: {
+    level: {
+      doc: 'Least level that is logged: trace, debug, info, warn, error or fatal.',
+      format: [...LOG_LEVELS],
+      default: 'info',
+      env: 'DELEGATE_LOG_LEVEL',
+      arg: 'log-level',
+    },
+    format: {
+      doc: 'json (a line for each event) or pretty (for people).',
+      format: [...LOG_FORMATS],
+      default: 'json',
+      env: 'DELEGATE_LOG_FORMAT',
+      arg: 'log-format',
+    },
+  },
+  allowHttp: {
+    doc: 'Accept a manager by plain http beyond loopback. Insecure: tokens and tasks can be read on the way.',
+    format: 'flag',
+    default: false,
+    env: 'DELEGATE_ALLOW_HTTP',
+    arg: 'allow-http',
+  },
+  allowLoopback: {
+    doc: 'Connectors may point at loopback, by http too. For development.',
+    format: 'flag',
+    default: false,
+    env: 'DELEGATE_ALLOW_LOOPBACK',
+    arg: 'allow-loopback',
+  },
+  taskSigningKeysFile: {
+    doc: 'JWK set of the Ed25519 keys that tasks must be signed with, instead of those given at enrolment.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_TASK_SIGNING_KEYS_FILE',
+    arg: 'task-signing-keys-file',
+  },
+  requireSignedTasks: {
+    doc: 'Refuse every task that is not signed, even when no key is known.',
+    format: 'flag',
+    default: false,
+    env: 'DELEGATE_REQUIRE_SIGNED_TASKS',
+    arg: 'require-signed-tasks',
+  },
+};
+
+/** Where the file is; not part of the file itself. */
+export const CONFIG_FILE_VARIABLE = 'DELEGATE_CONFIG';
+export const CONFIG_FILE_FLAG = 'config';

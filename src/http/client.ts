@@ -1,0 +1,196 @@
+import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { TLSSocket, type PeerCertificate } from 'node:tls';
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
+import { Agent, buildConnector, request } from 'undici';
+import { DelegateError } from '../kit/errors.ts';
+import { deferred, untilAborted } from '../kit/flow.ts';
+import type { HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
+import { toTimestamp } from '../kit/time.ts';
+import { transportError } from './transport-error.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 30_000;
+export const MAX_BODY_BYTES = 16 * 1_048_576;
+/** Sockets to one origin. Above what one connector may use at once (4), so that two connectors don't queue. */
+const MAX_CONNECTIONS_PER_ORIGIN = 16;
+/** An idle socket is given up before the usual load balancer would cut it. */
+const KEEP_ALIVE_MS = 20_000;
+
+export interface HttpClientOptions {
+  /** Throws for a URL that must not be called; asked with the very object that is sent. */
+  guardUrl: (url: URL) => void;
+  /** Throws for an address that a host name resolved to. */
+  guardAddress: (address: string) => void;
+  userAgent: string;
+  /** Shortened in tests. */
+  connectTimeoutMs?: number;
+  answerTimeoutMs?: number;
+  maxBodyBytes?: number;
+}
+
+/** What one connection attempt showed. */
+export interface ConnectionFacts {
+  address: string;
+  tls: { protocol: string; subject: string; issuer: string; validTo: string } | undefined;
+}
+
+/**
+ * All HTTP that tasks cause: TLS verified against the host name, no redirect followed, no cookie kept, bodies
+ * capped, one keep-alive pool for an origin. `Authorization` goes to the URL's origin and nowhere else because
+ * nothing here ever makes a second request out of a first one's answer.
+ */
+export class HttpClient implements AsyncDisposable {
+  readonly #options: HttpClientOptions;
+  readonly #connect: buildConnector.connector;
+  readonly #agent: Agent;
+
+  constructor(options: HttpClientOptions) {
+    this.#options = options;
+    this.#connect = buildConnector({
+      timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      lookup: guardedLookup(options.guardAddress),
+      allowH2: false,
+    });
+    const answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
+    this.#agent = new Agent({
+      connect: this.#connect,
+      connections: MAX_CONNECTIONS_PER_ORIGIN,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: answerTimeoutMs,
+      bodyTimeout: answerTimeoutMs,
+      maxResponseSize: options.maxBodyBytes ?? MAX_BODY_BYTES,
+    });
+  }
+
+  /** See `HttpSend`. */
+  readonly send = async (exchange: HttpRequest): Promise<HttpResponse> => {
+    const { url, method, signal, body } = exchange;
+    signal.throwIfAborted();
+    this.#options.guardUrl(url);
+    try {
+      const response = await request(url, {
+        dispatcher: this.#agent,
+        method,
+        headers: {
+          'user-agent': this.#options.userAgent,
+          'accept-encoding': 'identity',
+          ...exchange.headers,
+        },
+        signal,
+        ...(body === undefined ? {} : { body }),
+      });
+      const headers = flatten(response.headers);
+      const bytes = Buffer.from(await response.body.arrayBuffer());
+      return { status: response.statusCode, headers, body: this.#decode(bytes, headers).toString('utf8') };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw transportError(thrown, url);
+    }
+  };
+
+  /** Opens a connection the very way `send` does, looks at it, and closes it. */
+  async probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts> {
+    this.#options.guardUrl(url);
+    const opened = deferred<ConnectionFacts>();
+    const hostname = url.hostname.replace(/^\[|\]$/g, '');
+    this.#connect(
+      {
+        hostname,
+        host: url.host,
+        protocol: url.protocol,
+        port: url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port,
+        ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
+      },
+      (error, socket) => {
+        if (error !== null) {
+          opened.reject(error);
+          return;
+        }
+        opened.resolve({
+          address: socket.remoteAddress ?? 'unknown',
+          tls: socket instanceof TLSSocket ? tlsFacts(socket) : undefined,
+        });
+        socket.destroy();
+      },
+    );
+    try {
+      return await untilAborted(opened.promise, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw transportError(thrown, url);
+    }
+  }
+
+  /** Ends every socket, idle or not. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  /** We ask for no encoding, so only a server that doesn't listen comes here; its bytes count unpacked as well. */
+  #decode(bytes: Buffer, headers: Readonly<Record<string, string>>): Buffer {
+    const maxOutputLength = this.#options.maxBodyBytes ?? MAX_BODY_BYTES;
+    const encoding = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+    if (bytes.length === 0) return bytes;
+    switch (encoding) {
+      case 'identity':
+      case '':
+        return bytes;
+      case 'gzip':
+      case 'x-gzip':
+        return gunzipSync(bytes, { maxOutputLength });
+      case 'deflate':
+        return inflateSync(bytes, { maxOutputLength });
+      case 'br':
+        return brotliDecompressSync(bytes, { maxOutputLength });
+      default:
+        throw new DelegateError('http.broken-response', 'The answer has an encoding that nobody asked for.', {
+          category: 'bad-response',
+          details: { contentEncoding: encoding.slice(0, 40) },
+        });
+    }
+  }
+}
+
+function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name.toLowerCase(), Array.isArray(value) ? value.join(', ') : value]],
+    ),
+  );
+}
+
+function tlsFacts(socket: TLSSocket): NonNullable<ConnectionFacts['tls']> {
+  const certificate = socket.getPeerCertificate();
+  return {
+    protocol: socket.getProtocol() ?? 'unknown',
+    subject: commonName(certificate.subject),
+    issuer: commonName(certificate.issuer),
+    validTo: toTimestamp(Date.parse(certificate.valid_to)),
+  };
+}
+
+function commonName(name: PeerCertificate['subject']): string {
+  return [name.CN ?? name.O ?? 'unnamed'].flat().join(', ');
+}
+
+/** DNS as `net.connect` wants it, with each address judged: a public name may point at a private place. */
+function guardedLookup(guardAddress: (address: string) => void): LookupFunction {
+  return (hostname, options: LookupOptions, callback) => {
+    dnsLookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+      if (error !== null) {
+        callback(error, []);
+        return;
+      }
+      try {
+        for (const { address } of addresses) guardAddress(address);
+      } catch (refused) {
+        callback(refused instanceof Error ? refused : new Error('refused'), []);
+        return;
+      }
+      const [first] = addresses;
+      if (options.all === true) callback(null, addresses);
+      else callback(null, first?.address ?? '', first?.family);
+    });
+  };
+}

@@ -1,0 +1,71 @@
+import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
+import { DelegateError, systemCode } from '../kit/errors.ts';
+
+export interface Readiness {
+  ready: boolean;
+  /** The state in one word, and what is missing, for people. */
+  phase: string;
+  reason?: string;
+}
+
+export interface HealthServer extends AsyncDisposable {
+  readonly url: string;
+}
+
+/**
+ * `/livez`: the event loop turns. `/readyz`: the manager has welcomed this delegate and acknowledges its
+ * heartbeats. An outage of the manager never fails `/livez`: a restart would not bring the manager back.
+ */
+export async function serveHealth(options: {
+  host: string;
+  port: number;
+  readiness: () => Readiness;
+}): Promise<HealthServer> {
+  const server = createServer((request, response) => {
+    const answer = (status: number, body: unknown): void => {
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+      response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
+    };
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      answer(405, { error: 'method not allowed' });
+    } else if (request.url === '/livez') {
+      answer(200, { live: true });
+    } else if (request.url === '/readyz') {
+      const readiness = options.readiness();
+      answer(readiness.ready ? 200 : 503, readiness);
+    } else {
+      answer(404, { error: 'not found; there are /livez and /readyz' });
+    }
+  });
+  server.requestTimeout = 5_000;
+  server.maxConnections = 64;
+  const port = await listen(server, options.host, options.port);
+  return {
+    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function listen(server: Server, host: string, port: number): Promise<number> {
+  try {
+    server.listen(port, host);
+    await once(server, 'listening');
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : port;
+  } catch (thrown) {
+    throw new DelegateError(
+      'health-port-unavailable',
+      `The health endpoints cannot listen on ${host}:${port} (${systemCode(thrown) ?? 'unknown'}).`,
+      {
+        category: 'invalid-input',
+        hint: 'Set DELEGATE_HTTP_HOST and DELEGATE_HTTP_PORT to a free address; port 0 takes any.',
+        cause: thrown,
+      },
+    );
+  }
+}

@@ -1,0 +1,23 @@
+import { envProvider } from './env.ts';
+import { fileProvider } from './file.ts';
+import { createResolver, type Provider, type SecretResolver } from './resolver.ts';
+import type { Secret } from '../kit/secret.ts';
+
+export interface SecretsOptions {
+  /** A snapshot of the environment; only names that begin with `DELEGATE_SECRET_` are looked at. */
+  environment: Readonly<Record<string, string | undefined>>;
+  /** `DELEGATE_SECRETS_DIR`; undefined switches file references off. */
+  directory: string | undefined;
+  /** Bare names and the provider references that they stand for. */
+  names: Readonly<Record<string, string>>;
+  protect: (value: string) => Secret;
+}
+
+/** The providers: one file and one line each. */
+export function createSecrets(options: SecretsOptions): SecretResolver {
+  const providers: Readonly<Record<string, Provider>> = {
+    env: envProvider(options.environment),
+    file: fileProvider(options.directory),
+  };
+  return createResolver(providers, options.names, options.protect);
+}
