@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { DelegateError } from '../kit/errors.ts';
 import type { HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
@@ -85,6 +85,8 @@ export interface TaskDefinition<I extends z.ZodType, O extends z.ZodType> {
   effect: TaskEffect;
   input: I;
   output: O;
+  /** Refuses input that this delegate's operator does not allow; throws a `policy` error. Nothing was done yet. */
+  authorize?: (input: z.output<I>) => void;
   run(input: z.output<I>, context: TaskContext): Promise<z.input<O>>;
 }
 
@@ -99,6 +101,7 @@ export function defineTask<I extends z.ZodType, O extends z.ZodType>(
     effect,
     prepare(raw) {
       const input = parseInput(definition.input, raw);
+      definition.authorize?.(input);
       return {
         run: async (context) => definition.output.parse(await definition.run(input, context)),
       };

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import { DelegateError } from '../../../kit/errors.ts';
+import { toTimestamp } from '../../../kit/time.ts';
+import { signClientAssertion } from '../../../oauth/client-assertion.ts';
+import { redeemAssertion } from '../../../oauth/grants.ts';
+import { readKeyMaterial, type KeyMaterial } from '../../../oauth/key-material.ts';
+import { tokenKey } from '../../../oauth/token-source.ts';
+import { bearerAuthorization, forgetRefused } from './bearer.ts';
+import { fieldsOf, required, type AuthMethod } from './method.ts';
+
+/** AD FS client credentials with a certificate: a signed assertion (RFC 7523) is exchanged for a bearer. */
+export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
+  secretFields: (auth) => fieldsOf(auth.spec),
+  open(auth, secrets, deps) {
+    const { clock, tokens, send, protect } = deps;
+    const endpoint = auth.spec.adfsUrl;
+    const clientId = required(secrets, 'clientIdRef');
+    const resource = required(secrets, 'resourceIdRef');
+    const certificate = required(secrets, 'certificateRef');
+    const privateKey = required(secrets, 'privateKeyRef');
+    const passphrase = secrets.get('passphraseRef');
+    const key = tokenKey(['adfs', endpoint.href, clientId, resource, certificate, privateKey, passphrase]);
+    const readKey = (): KeyMaterial =>
+      readKeyMaterial({ certificate, privateKey, passphrase, now: clock.now() });
+    return {
+      user: undefined,
+      tokenEndpoint: endpoint,
+      keyMaterial: readKey,
+      async authorize(signal) {
+        const answer = await tokens.get(
+          key,
+          async (flightSignal) => {
+            const assertion = await signClientAssertion({
+              material: readKey(),
+              clientId,
+              audience: endpoint.href,
+              now: clock.now(),
+              newJti: randomUUID,
+              protect,
+            });
+            return await redeemAssertion(
+              { endpoint, clientId, assertion, resource },
+              { send, protect, signal: flightSignal },
+            );
+          },
+          signal,
+        );
+        return bearerAuthorization({ bearer: answer.accessToken, accessToken: answer.accessToken }, protect);
+      },
+      refused: (authorization) => forgetRefused(tokens, key, authorization),
+      warnings() {
+        const material = readKey();
+        return material.expiresSoon ? [expiresSoon(material.notAfter)] : [];
+      },
+    };
+  },
+};
+
+function expiresSoon(notAfter: number): DelegateError {
+  const date = toTimestamp(notAfter).slice(0, 10);
+  return new DelegateError(
+    'key-material.certificate-expires-soon',
+    `The AD FS client certificate ends on ${date}.`,
+    {
+      category: 'credentials',
+      hint: 'Register a new certificate with AD FS and put it and its key into the secret store before that day.',
+      details: { notAfter: toTimestamp(notAfter) },
+    },
+  );
+}

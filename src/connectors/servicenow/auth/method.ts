@@ -1,0 +1,71 @@
+import type { KeyMaterial } from '../../../oauth/key-material.ts';
+import type { TokenSource } from '../../../oauth/token-source.ts';
+import type { DelegateError } from '../../../kit/errors.ts';
+import type { HttpSend } from '../../../kit/http-exchange.ts';
+import type { Secret } from '../../../kit/secret.ts';
+import type { Clock } from '../../../kit/time.ts';
+import type { AuthOf, AuthType } from '../schema.ts';
+import type { RefreshTokens } from './refresh-tokens.ts';
+
+/** What an authentication is built on. */
+export interface AuthDeps {
+  send: HttpSend;
+  clock: Clock;
+  tokens: TokenSource;
+  refreshTokens: RefreshTokens;
+  protect: (value: string) => Secret;
+}
+
+/** A setting that holds a secret reference, by its name in `auth.spec`. */
+export interface SecretField {
+  field: string;
+  reference: string;
+}
+
+export type ResolvedSecrets = ReadonlyMap<string, Secret>;
+
+/** What one request carries. */
+export interface Authorization {
+  /** The value of the `Authorization` header. */
+  header: Secret;
+  /** The bearer token in it; undefined for Basic. */
+  bearer: Secret | undefined;
+  /** The access token it came with, by which the token source knows the answer; undefined for Basic. */
+  accessToken: Secret | undefined;
+}
+
+/**
+ * One way to authenticate, for one connector, with its secrets resolved. The three differ in how they come to a
+ * header and in what can be checked before; nothing downstream asks which of them it is.
+ */
+export interface Authentication {
+  /** The user as far as it may be named in texts; undefined if it is itself a secret. */
+  readonly user: string | undefined;
+  readonly tokenEndpoint: URL | undefined;
+  /** Checks key and certificate; undefined where there are none. Throws `key-material.…`. */
+  readonly keyMaterial: (() => KeyMaterial) | undefined;
+  authorize(signal: AbortSignal): Promise<Authorization>;
+  /** ServiceNow refused it. True if another one may do better: the refused token is then forgotten. */
+  refused(authorization: Authorization): boolean;
+  /** What whoever reads the result should know, although the call worked. */
+  warnings(): DelegateError[];
+}
+
+export interface AuthMethod<T extends AuthType> {
+  secretFields(auth: AuthOf<T>): readonly SecretField[];
+  open(auth: AuthOf<T>, secrets: ResolvedSecrets, deps: AuthDeps): Authentication;
+}
+
+/** The secret of a field that the schema requires. */
+export function required(secrets: ResolvedSecrets, field: string): Secret {
+  const secret = secrets.get(field);
+  if (secret === undefined) throw new Error(`${field} was not resolved`);
+  return secret;
+}
+
+/** Leaves out fields that are not given. */
+export function fieldsOf(spec: Readonly<Record<string, unknown>>): SecretField[] {
+  return Object.entries(spec).flatMap(([field, reference]) =>
+    field.endsWith('Ref') && typeof reference === 'string' ? [{ field, reference }] : [],
+  );
+}

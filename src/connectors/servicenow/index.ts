@@ -1,0 +1,14 @@
+import type { Connector, ConnectorDeps } from '../connector.ts';
+import { AUTH_CAPABILITIES } from './auth/index.ts';
+import { createRuntime } from './runtime.ts';
+import { approvalCheck } from './tasks/approval-check.ts';
+import { validateConnector } from './tasks/validate.ts';
+
+export function servicenow(deps: ConnectorDeps): Connector {
+  const runtime = createRuntime(deps);
+  return {
+    name: 'servicenow',
+    capabilities: AUTH_CAPABILITIES,
+    tasks: [validateConnector(runtime), approvalCheck(runtime)],
+  };
+}
