@@ -1,0 +1,313 @@
+import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
+import type { TaskType } from '../connectors/connector.ts';
+import { DelegateError, wrap } from '../kit/errors.ts';
+import type { HttpSend } from '../kit/http-exchange.ts';
+import type { Redactor, Secret } from '../kit/secret.ts';
+import { sleep, type Clock } from '../kit/time.ts';
+import type { Readiness } from '../observability/health.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
+import type { DelegateIdentity, Heartbeat, Hello } from '../protocol/messages.ts';
+import { runConnectionLoop } from './connection-loop.ts';
+import { enrol } from './enrol.ts';
+import { loadIdentity, saveEnrolment, signConnectToken, type Enrolment, type Identity } from './identity.ts';
+import type { Journal } from './journal.ts';
+import { Session } from './session.ts';
+import type { SignatureRules } from './task-signature.ts';
+import { dial } from './transport.ts';
+import { Workload } from './workload.ts';
+
+/**
+ *   starting ─► enrolling ─► connecting ◄─► ready
+ *                   ▲____________│            │        draining ─► stopped
+ *                                             └───────────┘
+ *   failed: the state folder can't be used, or another process has the identity.
+ */
+export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'draining' | 'stopped' | 'failed';
+
+/** Time for running tasks to end by themselves at a stop. Less than the 30 s that Kubernetes gives a pod. */
+export const DEFAULT_GRACE_MS = 25_000;
+/** Time after the grace for aborted tasks to end and for results to be acknowledged. */
+const FLUSH_WITHIN_MS = 3_000;
+/** How often a stop says what it still waits for. */
+const STILL_WAITING_EVERY_MS = 5_000;
+const NANOSECONDS_PER_MS = 1_000_000;
+
+export interface DelegateOptions {
+  managerUrl: string;
+  enrolmentToken: Secret | undefined;
+  name: string;
+  tags: readonly string[];
+  version: string;
+  stateDir: string;
+  capacity: number;
+  taskTypes: readonly TaskType[];
+  capabilities: readonly string[];
+  /** From the operator's own file; they replace those given at enrolment. */
+  taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
+  requireSignedTasks: boolean;
+  journal: Journal;
+  /** For enrolment; tasks have their own client with their own rules. */
+  send: HttpSend;
+  redactor: Redactor;
+  clock: Clock;
+  random: () => number;
+  log: Logger;
+}
+
+/** The delegate: identity, connection, tasks. `run` resolves when it has stopped, and rejects when it failed. */
+export class Delegate {
+  readonly #options: DelegateOptions;
+  readonly #workload: Workload;
+  readonly #end = new AbortController();
+  readonly #loopDelay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
+  #phase: Phase = 'starting';
+  #identity: Identity | undefined;
+  #session: Session | undefined;
+  #mustEnrol = false;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: DelegateOptions) {
+    this.#options = options;
+    this.#workload = new Workload({
+      taskTypes: options.taskTypes,
+      capacity: options.capacity,
+      journal: options.journal,
+      clock: options.clock,
+      log: options.log,
+      redactor: options.redactor,
+      identity: () => this.#describe(),
+      signatureRules: () => this.#signatureRules(),
+    });
+    this.#workload.onSlotFree = () => this.#session?.raiseCredit();
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The manager's name for this delegate; empty before the first enrolment. */
+  get delegateId(): string {
+    return this.#identity?.enrolment?.delegateId ?? '';
+  }
+
+  readiness(): Readiness {
+    const phase = this.#phase;
+    if (phase !== 'ready') return { ready: false, phase, reason: 'no session with the manager' };
+    if (this.#session?.healthy !== true) {
+      return { ready: false, phase, reason: 'the manager does not acknowledge heartbeats' };
+    }
+    return { ready: true, phase };
+  }
+
+  /** Runs until `stop` or a failure that trying again can't mend. */
+  async run(): Promise<void> {
+    const { clock, random, log, stateDir, redactor } = this.#options;
+    this.#loopDelay.enable();
+    try {
+      this.#identity = await loadIdentity(stateDir, (value) => redactor.register(value));
+      await this.#workload.recover();
+      await runConnectionLoop(
+        {
+          open: (signal) => this.#open(signal),
+          onNotAuthenticated: () => {
+            this.#mustEnrol = true;
+          },
+          onSession: (session) => this.#onSession(session),
+          clock,
+          random,
+          log,
+        },
+        this.#end.signal,
+      );
+    } catch (thrown) {
+      if (this.#end.signal.aborted) {
+        await this.#stopping;
+        return;
+      }
+      this.#setPhase('failed');
+      this.#workload.drain();
+      this.#workload.stopAll('the delegate failed');
+      await this.#workload.idle();
+      throw wrap(thrown);
+    } finally {
+      this.#loopDelay.disable();
+    }
+  }
+
+  /**
+   * Leaves in order: no more credit; heartbeats go on while tasks end within `graceMs`; the rest is aborted and
+   * reported; results are flushed; goodbye. Resolves when all is ended. Idempotent.
+   */
+  stop(reason: string, graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+    this.#stopping ??= this.#stop(reason, graceMs);
+    return this.#stopping;
+  }
+
+  async #stop(reason: string, graceMs: number): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#setPhase('draining');
+    this.#workload.drain();
+    this.#session?.announceDraining(reason);
+    const reporting = new AbortController();
+    void this.#sayWhatIsWaitedFor(reporting.signal);
+    try {
+      if (!(await endsWithin(this.#workload.idle(), graceMs, clock))) {
+        log.warn({ tasks: this.#workload.waitingFor() }, 'the grace is over; aborting what still runs');
+        this.#workload.stopAll(reason);
+        if (!(await endsWithin(this.#workload.idle(), FLUSH_WITHIN_MS, clock))) {
+          log.error({ tasks: this.#workload.waitingFor() }, 'tasks did not obey their signal');
+        }
+      }
+      if (
+        this.#session !== undefined &&
+        !(await endsWithin(this.#workload.outbox.emptied(), FLUSH_WITHIN_MS, clock))
+      ) {
+        log.warn({ results: this.#workload.outbox.size }, 'results are not acknowledged');
+      }
+    } finally {
+      reporting.abort();
+      // First the loop's signal, so that it takes the end of this session for the last one.
+      this.#end.abort(new Error('the delegate stops'));
+      await this.#session?.leave(reason);
+      this.#setPhase('stopped');
+    }
+  }
+
+  async #sayWhatIsWaitedFor(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await sleep(clock, STILL_WAITING_EVERY_MS, signal);
+      } catch {
+        return;
+      }
+      log.info(
+        { tasks: this.#workload.waitingFor(), results: this.#workload.outbox.size },
+        'still waiting before the stop',
+      );
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<Session> {
+    const { managerUrl, clock, log, version, redactor } = this.#options;
+    const enrolment = await this.#enrolled(signal);
+    const identity = this.#knownIdentity();
+    this.#setPhase(this.#session === undefined ? 'connecting' : 'ready');
+    const token = await signConnectToken(identity, enrolment, clock.now());
+    redactor.register(token);
+    const transport = await dial({
+      managerUrl,
+      token,
+      userAgent: `servicenow-delegate/${version}`,
+      signal,
+      clock,
+    });
+    return await Session.open({
+      transport,
+      workload: this.#workload,
+      clock,
+      log,
+      signal,
+      hello: () => this.#hello(),
+      load: () => this.#load(),
+    });
+  }
+
+  async #enrolled(signal: AbortSignal): Promise<Enrolment> {
+    const { managerUrl, enrolmentToken, name, version, send, stateDir, log } = this.#options;
+    const identity = this.#knownIdentity();
+    const known = identity.enrolment?.managerUrl === managerUrl ? identity.enrolment : undefined;
+    if (known !== undefined && !(this.#mustEnrol && enrolmentToken !== undefined)) return known;
+    if (enrolmentToken === undefined) throw noEnrolmentToken(managerUrl);
+    this.#setPhase('enrolling');
+    const response = await enrol(
+      send,
+      managerUrl,
+      enrolmentToken,
+      { name, instanceId: identity.instanceId, publicKey: identity.publicJwk, version },
+      signal,
+    );
+    const enrolled = await saveEnrolment(stateDir, identity, managerUrl, response);
+    this.#identity = enrolled;
+    this.#mustEnrol = false;
+    log.info({ delegateId: response.delegateId }, 'enrolled');
+    return enrolled.enrolment;
+  }
+
+  #onSession(session: Session | undefined): void {
+    this.#session = session;
+    if (session !== undefined && this.#phase === 'draining')
+      session.announceDraining('the delegate is leaving');
+    if (this.#phase !== 'draining') this.#setPhase(session === undefined ? 'connecting' : 'ready');
+  }
+
+  #hello(): Hello {
+    const { tags, taskTypes, capabilities, capacity } = this.#options;
+    return {
+      type: 'hello',
+      delegate: { ...this.#describe(), runtime: `node ${process.versions.node}` },
+      tags: [...tags],
+      tasks: taskTypes.map((type) => ({ name: type.name, version: type.version })),
+      capabilities: [...capabilities],
+      capacity,
+      running: this.#workload.running(),
+      unacknowledged: this.#workload.outbox.refs(),
+      policyHash: null,
+    };
+  }
+
+  #describe(): DelegateIdentity {
+    const { name, version } = this.#options;
+    const { instanceId } = this.#knownIdentity();
+    return { id: this.delegateId, name, instanceId, version };
+  }
+
+  #load(): Heartbeat['load'] {
+    const meanNs = this.#loopDelay.mean;
+    this.#loopDelay.reset();
+    return {
+      running: this.#workload.running().length,
+      // A task starts as soon as it is accepted: credit never exceeds the free slots.
+      queued: 0,
+      eventLoopDelayMs: Number.isFinite(meanNs) ? Math.round(meanNs / NANOSECONDS_PER_MS) : 0,
+      rssBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  #signatureRules(): SignatureRules {
+    const { taskSigningKeys, requireSignedTasks } = this.#options;
+    return {
+      keys: taskSigningKeys ?? this.#identity?.enrolment?.taskSigningKeys ?? [],
+      required: requireSignedTasks,
+      delegateId: this.delegateId,
+    };
+  }
+
+  #knownIdentity(): Identity {
+    if (this.#identity === undefined) throw new Error('the identity is used before it was loaded');
+    return this.#identity;
+  }
+
+  #setPhase(phase: Phase): void {
+    if (phase === this.#phase) return;
+    this.#options.log.info({ from: this.#phase, to: phase }, 'phase');
+    this.#phase = phase;
+  }
+}
+
+async function endsWithin(work: Promise<void>, ms: number, clock: Clock): Promise<boolean> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), sleep(clock, ms, late.signal).then(() => false)]);
+  } finally {
+    late.abort();
+  }
+}
+
+function noEnrolmentToken(managerUrl: string): DelegateError {
+  return new DelegateError('enrolment-token-missing', `This delegate is not enrolled with ${managerUrl}.`, {
+    category: 'credentials',
+    hint: 'Make an enrolment token in the manager and set DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE.',
+  });
+}

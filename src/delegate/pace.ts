@@ -1,0 +1,64 @@
+import { fullJitterMs } from '../kit/time.ts';
+import { afterClose, type AfterClose } from '../protocol/close-codes.ts';
+import {
+  HEALTHY_AFTER_MS,
+  MAX_WAIT_MS,
+  RECONNECT_BASE_MS,
+  RECONNECT_CAP_MS,
+  SLOWEST_PACE_MS,
+  SLOWEST_PACE_SPREAD,
+} from '../protocol/limits.ts';
+import { ManagerRefusal } from './manager-refusal.ts';
+import { SessionNotOpened, type SessionEnd } from './session.ts';
+
+/** What went wrong with one attempt, as far as the next step depends on it. */
+export interface Setback {
+  next: AfterClose;
+  /** What the manager asked for, if it did. */
+  retryAfterMs: number | undefined;
+}
+
+/** Classifies by type, status and close code. Anything unknown is the network's fault until proven otherwise. */
+export function setbackOf(failure: unknown): Setback {
+  if (failure instanceof SessionNotOpened) {
+    return { next: afterClose(failure.end.code), retryAfterMs: undefined };
+  }
+  if (failure instanceof ManagerRefusal) {
+    return { next: afterStatus(failure.status), retryAfterMs: failure.retryAfterMs };
+  }
+  return { next: 'reconnect', retryAfterMs: undefined };
+}
+
+function afterStatus(status: number | undefined): AfterClose {
+  switch (status) {
+    case 401:
+      return 'new-token';
+    case 403:
+    case 409:
+    case 426:
+      return 'slowest-pace';
+    default:
+      return 'reconnect';
+  }
+}
+
+/**
+ * How long to wait before the next attempt, milliseconds.
+ *
+ * @param failures setbacks in a row so far, this one not counted
+ */
+export function waitMs(setback: Setback, failures: number, random: () => number): number {
+  if (setback.next === 'slowest-pace') {
+    // The lower half of "5 min ± 20 %": inside that range, and never over the 5 min that no wait may exceed.
+    return SLOWEST_PACE_MS * (1 - SLOWEST_PACE_SPREAD * random());
+  }
+  const jitterMs = fullJitterMs(failures, { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS }, random);
+  if (setback.retryAfterMs === undefined) return jitterMs;
+  // Not before the time asked for, and spread behind it, because everybody was told the same.
+  return Math.min(MAX_WAIT_MS, setback.retryAfterMs + jitterMs);
+}
+
+/** The back-off starts again only after a healthy while: a manager that accepts and drops is still a setback. */
+export function failuresAfter(end: SessionEnd, failures: number): number {
+  return end.lastedMs >= HEALTHY_AFTER_MS ? 0 : failures;
+}

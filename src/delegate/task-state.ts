@@ -1,0 +1,144 @@
+import type { TaskEffect } from '../connectors/connector.ts';
+import { deferred, type Deferred } from '../kit/flow.ts';
+import type { TaskRef, TaskResult } from '../protocol/messages.ts';
+
+/**
+ * The task table: the one value that says what is in flight. Heartbeats, credit and `hello` are read from it;
+ * journal, outbox and leases hold only their own data, keyed by task and attempt.
+ *
+ *   accepting ──begin on disk──► accepted ──────────► running ──result on disk──► finished ──result.ack──► (acknowledged)
+ *       │                      (a task that may write      │
+ *       │                       waits for accept.ack)      │
+ *       └───────────────────── discarded ──────────────────┘   lost, or replaced by a higher attempt
+ */
+export type TaskState =
+  | { readonly at: 'accepting' }
+  | { readonly at: 'accepted' }
+  | { readonly at: 'running' }
+  | { readonly at: 'finished'; readonly result: TaskResult };
+
+/** Why work was told to stop. The reason, not the look of the error that follows, decides the outcome. */
+export type StopReason = 'cancelled' | 'deadline' | 'lease-lost' | 'shutdown' | 'discarded';
+
+/** The reason of a task's signal. */
+export class TaskStopped extends Error {
+  override readonly name = 'TaskStopped';
+  readonly reason: StopReason;
+
+  constructor(reason: StopReason, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export class TaskEntry {
+  readonly ref: TaskRef;
+  readonly name: string;
+  readonly effect: TaskEffect;
+  /** Monotonic, milliseconds. */
+  readonly receivedAt: number;
+  readonly #abort = new AbortController();
+  /** Resolves when the manager has acknowledged the accept. */
+  readonly acknowledged: Deferred<void> = deferred();
+  /** Resolves when no code of the task runs any more. */
+  readonly ended: Deferred<void> = deferred();
+  state: TaskState = { at: 'accepting' };
+
+  constructor(fields: { ref: TaskRef; name: string; effect: TaskEffect; receivedAt: number }) {
+    this.ref = fields.ref;
+    this.name = fields.name;
+    this.effect = fields.effect;
+    this.receivedAt = fields.receivedAt;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The first reason counts. */
+  stop(reason: StopReason, message: string): void {
+    this.#abort.abort(new TaskStopped(reason, message));
+  }
+
+  get stopReason(): StopReason | undefined {
+    const reason: unknown = this.#abort.signal.reason;
+    return reason instanceof TaskStopped ? reason.reason : undefined;
+  }
+
+  /** Its result, if it comes to one, belongs to nobody. */
+  get discarded(): boolean {
+    return this.stopReason === 'discarded';
+  }
+}
+
+/** How many acknowledged tasks are remembered, so that a late copy of an assign starts nothing. */
+const MAX_REMEMBERED_ACKNOWLEDGED = 1_000;
+
+export class TaskTable {
+  /** By task id: the highest attempt known. */
+  readonly #entries = new Map<string, TaskEntry>();
+  /** Attempts that were replaced or lost and whose code has not ended yet: they still hold a slot. */
+  readonly #leaving = new Set<TaskEntry>();
+  /** Task id → highest acknowledged attempt, oldest first. */
+  readonly #acknowledged = new Map<string, number>();
+
+  get(ref: TaskRef): TaskEntry | undefined {
+    const entry = this.#entries.get(ref.taskId);
+    return entry?.ref.attempt === ref.attempt ? entry : undefined;
+  }
+
+  latest(taskId: string): TaskEntry | undefined {
+    return this.#entries.get(taskId);
+  }
+
+  /** The attempt of a task that has ended and was acknowledged lately. */
+  acknowledgedAttempt(taskId: string): number | undefined {
+    return this.#acknowledged.get(taskId);
+  }
+
+  add(entry: TaskEntry): void {
+    this.#entries.set(entry.ref.taskId, entry);
+  }
+
+  /** Takes an entry out; if its code still runs, its slot stays taken until that ends. */
+  discard(entry: TaskEntry): void {
+    if (this.#entries.get(entry.ref.taskId) === entry) this.#entries.delete(entry.ref.taskId);
+    if (isOccupying(entry)) this.#leaving.add(entry);
+  }
+
+  /** To be called when the entry's code has ended. */
+  release(entry: TaskEntry): void {
+    this.#leaving.delete(entry);
+  }
+
+  acknowledge(entry: TaskEntry): void {
+    this.#entries.delete(entry.ref.taskId);
+    this.#acknowledged.delete(entry.ref.taskId);
+    this.#acknowledged.set(entry.ref.taskId, entry.ref.attempt);
+    if (this.#acknowledged.size > MAX_REMEMBERED_ACKNOWLEDGED) {
+      for (const oldest of this.#acknowledged.keys()) {
+        this.#acknowledged.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /** Slots in use. */
+  get occupied(): number {
+    return this.unfinished().length + this.#leaving.size;
+  }
+
+  /** Accepted and not finished, in order of arrival: what `hello` and heartbeats call running. */
+  unfinished(): TaskEntry[] {
+    return [...this.#entries.values()].filter(isOccupying);
+  }
+
+  /** Everything that still runs code, replaced attempts included. */
+  active(): TaskEntry[] {
+    return [...this.unfinished(), ...this.#leaving];
+  }
+}
+
+function isOccupying(entry: TaskEntry): boolean {
+  return entry.state.at !== 'finished';
+}
