@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import { packageVersion } from '../config/version.ts';
+import { ConfigurationError } from '../config/load.ts';
+import { wrap } from '../kit/errors.ts';
+import { HELP } from './help.ts';
+
+/** 0 done · 1 failed · 2 the command line or the configuration is wrong. */
+type ExitCode = 0 | 1 | 2;
+
+type Command = (args: readonly string[]) => Promise<ExitCode | void>;
+
+/** Each is loaded when it is called: the delegate never loads the manager, nor anything of `dev/`. */
+const commands: Readonly<Record<string, Command>> = {
+  run: async (args) => (await import('./run.ts')).run(args),
+  config: async (args) => (await import('./config.ts')).config(args),
+  manager: async () => (await import('./manager.ts')).manager(),
+  demo: async (args) => (await import('./demo.ts')).demo(args),
+  dev: async (args) => (await import('./dev.ts')).dev(args),
+  'dev-servicenow': async () => (await import('./dev-processes.ts')).devServiceNow(),
+  'dev-adfs': async () => (await import('./dev-processes.ts')).devAdfs(),
+  'dev-delegate': async (args) => (await import('./dev-processes.ts')).devDelegate(args),
+};
+
+async function main([name = 'help', ...args]: readonly string[]): Promise<ExitCode> {
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`${packageVersion()}\n`);
+    return 0;
+  }
+  if (name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    process.stderr.write(`There is no command "${name}".\n\n${HELP}`);
+    return 2;
+  }
+  return (await command(args)) ?? 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (thrown) {
+  const error = wrap(thrown);
+  process.stderr.write(`${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
+  process.exitCode = error instanceof ConfigurationError ? 2 : 1;
+}

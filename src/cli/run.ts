@@ -1,0 +1,59 @@
+import { compose } from '../compose.ts';
+import { readEnvironment } from '../config/environment.ts';
+import { loadConfiguration } from '../config/load.ts';
+import { packageVersion } from '../config/version.ts';
+import { Redactor } from '../kit/secret.ts';
+import { createLogger, type Logger } from '../observability/logger.ts';
+import { onStopSignals } from './signals.ts';
+
+/** `servicenow-delegate run`: until a signal, or a failure that trying again can't mend. */
+export async function run(args: readonly string[]): Promise<0 | 1> {
+  return await runDelegate(args, packageVersion());
+}
+
+/** @param version what the delegate says of itself; only development says anything but its own */
+export async function runDelegate(args: readonly string[], version: string): Promise<0 | 1> {
+  const environment = readEnvironment();
+  const { configuration, enrolmentToken, warnings } = loadConfiguration({ args, environment });
+  const redactor = new Redactor();
+  const log = await createLogger({
+    level: configuration.logLevel,
+    format: configuration.logFormat,
+    redactor,
+  });
+  logLastWords(log);
+  for (const warning of warnings) log.warn(warning);
+
+  await using composed = await compose({
+    configuration,
+    enrolmentToken,
+    environment,
+    version,
+    log,
+    redactor,
+  });
+  const { delegate, healthUrl } = composed;
+  const { managerUrl, name, stateDir, allowLoopback } = configuration;
+  log.info({ version, name, managerUrl, stateDir, healthUrl }, 'delegate starts');
+  if (allowLoopback) log.warn('loopback is allowed to connectors: this is for development');
+  using _signals = onStopSignals((signal) => {
+    log.info({ signal }, 'asked to stop; a second signal stops now');
+    delegate.stop(signal).catch((error: unknown) => log.error({ err: error }, 'the stop failed'));
+  });
+  try {
+    await delegate.run();
+    log.info('delegate stopped');
+    return 0;
+  } catch (failure) {
+    log.fatal({ err: failure }, 'delegate failed');
+    return 1;
+  }
+}
+
+/** Node would print an unexpected error itself, past the scrubbing. */
+function logLastWords(log: Logger): void {
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'unexpected; the process ends');
+    process.exit(1);
+  });
+}

@@ -1,0 +1,14 @@
+import { readEnvironment } from '../config/environment.ts';
+import { startWorld, type World } from '../dev/world.ts';
+
+/** Starts the development world from this very command line. `--verbose` shows what every process writes. */
+export async function openWorld(args: readonly string[]): Promise<World> {
+  const verbose = args.includes('--verbose');
+  return await startWorld({
+    cli: [...process.execArgv, process.argv[1] ?? ''],
+    environment: readEnvironment(),
+    onLine: (name, line) => {
+      if (verbose) process.stderr.write(`[${name}] ${line}\n`);
+    },
+  });
+}

@@ -1,0 +1,10 @@
+export { startFakeServiceNow, type FakeServiceNow, type FakeServiceNowOptions } from './fake-servicenow.ts';
+export { LOCK_OUT_AFTER, type UserChanges, type UserView } from './access/accounts.ts';
+export type { TrustedIssuer } from './access/trusted-issuers.ts';
+export type { Controls, FieldValues } from './controls.ts';
+export type { ActiveFault, FaultSpec } from './faults/faults.ts';
+export type { FaultName } from './faults/kinds.ts';
+export type { JournalEntry } from './journal.ts';
+export { DEFAULT_PROFILE, type Profile } from './profile.ts';
+export { OAUTH, PASSWORDS } from './seed/credentials.ts';
+export { SEED } from './seed/names.ts';
