@@ -1,0 +1,142 @@
+import type { WireError } from '../kit/errors.ts';
+import type { DelegateIdentity, RejectCode } from '../protocol/messages.ts';
+import { gatesFor, passes, tooOldMessage } from './gates.ts';
+import type { Refusal, TaskRecord } from './store.ts';
+
+/** A connected delegate as the choice sees it. */
+export interface Candidate {
+  readonly delegate: DelegateIdentity;
+  /** In the form of `normalTag`; its name is among them. */
+  readonly tags: ReadonlySet<string>;
+  readonly tasks: readonly { readonly name: string; readonly version: number }[];
+  readonly capabilities: readonly string[];
+  /** Assigns that may be sent now; 0 while it drains or is paused. */
+  readonly freeCredit: number;
+}
+
+export type Placement<C extends Candidate> =
+  | { readonly kind: 'offer'; readonly candidate: C }
+  /** `blocked` says what is missing, should the wait end in failure. */
+  | { readonly kind: 'wait'; readonly blocked: 'no-delegate' | 'no-capacity' }
+  | { readonly kind: 'fail'; readonly error: WireError };
+
+type PlacedTask = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'refusals'>;
+
+export interface PlacementHints {
+  /** Delegates that asked to be left alone for a while. */
+  readonly cooling: (delegateId: string) => boolean;
+  /** Whoever missed the last offer is asked again only if there is nobody else. */
+  readonly avoid: string | undefined;
+}
+
+/** Selectors and tags are compared trimmed and without regard to case. */
+export function normalTag(text: string): string {
+  return text.trim().toLowerCase();
+}
+
+/**
+ * Picks the delegate for a task. Each test looks at one delegate at a time, so one old, full or unwilling
+ * delegate never holds back the others.
+ */
+export function place<C extends Candidate>(
+  task: PlacedTask,
+  connected: readonly C[],
+  hints: PlacementHints,
+): Placement<C> {
+  const matching = connected.filter((candidate) => hasTags(candidate, task.selectors));
+  const refused = new Set(task.refusals.map((refusal) => refusal.holder.delegateId));
+  const willing = matching.filter((candidate) => !refused.has(candidate.delegate.id));
+  const lastRefusal = task.refusals.at(-1);
+  if (willing.length === 0) {
+    if (lastRefusal !== undefined) return { kind: 'fail', error: refusalError(lastRefusal) };
+    return { kind: 'wait', blocked: 'no-delegate' };
+  }
+
+  const knowing = willing.filter((candidate) =>
+    candidate.tasks.some((known) => known.name === task.name && known.version === task.version),
+  );
+  if (knowing.length === 0) return { kind: 'fail', error: unknownTaskError(task, willing) };
+
+  let able = knowing;
+  for (const gate of gatesFor(task.input)) {
+    const through = able.filter((candidate) => passes(gate, gated(candidate)));
+    if (through.length === 0) {
+      return {
+        kind: 'fail',
+        error: {
+          code: 'delegate-too-old',
+          message: tooOldMessage(gate, able.map(gated)),
+          hint: 'Upgrade one of these delegates, or start a newer one with the same tags.',
+          category: 'refused',
+          retryable: false,
+        },
+      };
+    }
+    able = through;
+  }
+
+  const free = able.filter((candidate) => candidate.freeCredit > 0 && !hints.cooling(candidate.delegate.id));
+  const rank = (candidate: C): number => (candidate.delegate.id === hints.avoid ? 1 : 0);
+  const [best] = free.sort((a, b) => rank(a) - rank(b) || b.freeCredit - a.freeCredit);
+  return best === undefined ? { kind: 'wait', blocked: 'no-capacity' } : { kind: 'offer', candidate: best };
+}
+
+function hasTags(candidate: Candidate, selectors: readonly string[]): boolean {
+  return selectors.every((selector) => candidate.tags.has(normalTag(selector)));
+}
+
+function gated(candidate: Candidate): { name: string; version: string; capabilities: readonly string[] } {
+  return {
+    name: candidate.delegate.name,
+    version: candidate.delegate.version,
+    capabilities: candidate.capabilities,
+  };
+}
+
+function unknownTaskError(task: PlacedTask, willing: readonly Candidate[]): WireError {
+  const names = willing.map(({ delegate }) => `${delegate.name} ${delegate.version}`).join(', ');
+  const otherVersions = new Set(
+    willing.flatMap((candidate) =>
+      candidate.tasks.filter((known) => known.name === task.name).map((known) => known.version),
+    ),
+  );
+  const known = [...otherVersions].sort((a, b) => a - b).join(', ');
+  return {
+    code: otherVersions.size > 0 ? 'unsupported-version' : 'unknown-task',
+    message:
+      otherVersions.size > 0
+        ? `No connected delegate knows version ${task.version} of ${task.name}, only ${known}; connected: ${names}`
+        : `No connected delegate knows the task ${task.name}; connected: ${names}`,
+    hint: 'Check the name and version of the task, or upgrade a delegate.',
+    category: 'refused',
+    retryable: false,
+  };
+}
+
+const REFUSAL_CATEGORY: Readonly<Record<RejectCode, WireError['category']>> = {
+  'unknown-task': 'refused',
+  'unsupported-version': 'refused',
+  'invalid-input': 'invalid-input',
+  'no-credit': 'unavailable',
+  draining: 'unavailable',
+  'stale-attempt': 'unavailable',
+  'policy-denied': 'policy',
+  'bad-signature': 'credentials',
+  'outbox-full': 'unavailable',
+};
+
+/** What the delegate said, with its name before it. */
+export function refusalError({ holder, code, message }: Refusal): WireError {
+  const category = REFUSAL_CATEGORY[code];
+  return {
+    code,
+    message: `Delegate ${holder.name} (${holder.version}) refused the task: ${message}`,
+    category,
+    retryable: category === 'unavailable',
+  };
+}
+
+/** Whether asking the same delegate again can't change its answer. */
+export function isFinalRefusal(code: RejectCode): boolean {
+  return REFUSAL_CATEGORY[code] !== 'unavailable';
+}

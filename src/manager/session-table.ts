@@ -1,0 +1,104 @@
+import type { WebSocket } from 'ws';
+import { toTimestamp } from '../kit/time.ts';
+import { CloseCode } from '../protocol/close-codes.ts';
+import type { Settings } from './options.ts';
+import type { Scheduler } from './scheduler.ts';
+import { Session, type SessionHost, type SessionSnapshot } from './session.ts';
+import type { DelegateRecord } from './store.ts';
+
+/** Open connections, those before `hello` included. */
+const MAX_SESSIONS = 5_000;
+
+/** Owns every session; knows which one speaks for a delegate now. */
+export class SessionTable {
+  readonly #settings: Settings;
+  readonly #scheduler: Scheduler;
+  readonly #running = new Map<Session, Promise<void>>();
+  readonly #current = new Map<string, Session>();
+  #pauseReason: string | undefined;
+
+  constructor(settings: Settings, scheduler: Scheduler) {
+    this.#settings = settings;
+    this.#scheduler = scheduler;
+  }
+
+  get full(): boolean {
+    return this.#running.size >= MAX_SESSIONS;
+  }
+
+  start(socket: WebSocket, delegate: DelegateRecord): void {
+    const { store, onEvent, clock } = this.#settings;
+    const host: SessionHost = {
+      opening: (session, hello) => {
+        const older = this.#current.get(session.delegateId);
+        this.#current.set(session.delegateId, session);
+        older?.close(CloseCode.Superseded, 'a newer session of this instance took over');
+        // Read again: another connect, or a revocation, may have changed the record since the upgrade.
+        const record = store.delegates.get(session.delegateId) ?? delegate;
+        const { name, version } = hello.delegate;
+        const lastSeenAt = toTimestamp(clock.now());
+        store.delegates.put(session.delegateId, { ...record, name, version, lastSeenAt });
+      },
+      opened: (session) => {
+        onEvent({ type: 'session.opened', sessionId: session.sessionId, delegateId: session.delegateId });
+        if (this.#pauseReason !== undefined) session.pause(this.#pauseReason);
+        this.#scheduler.seat(session);
+      },
+      left: (session) => {
+        // The entry may be a newer session's by now.
+        if (this.#current.get(session.delegateId) === session) this.#current.delete(session.delegateId);
+        this.#scheduler.unseat(session);
+      },
+      closed: ({ sessionId, delegateId }, code) => {
+        onEvent({ type: 'session.closed', sessionId, delegateId, code });
+      },
+    };
+    const session = new Session(socket, delegate, {
+      settings: this.#settings,
+      scheduler: this.#scheduler,
+      host,
+    });
+    this.#running.set(
+      session,
+      session.run().finally(() => this.#running.delete(session)),
+    );
+  }
+
+  /** The session that speaks for a delegate now. */
+  of(delegateId: string): SessionSnapshot | undefined {
+    return this.#current.get(delegateId)?.snapshot();
+  }
+
+  snapshots(): SessionSnapshot[] {
+    return [...this.#current.values()].map((session) => session.snapshot());
+  }
+
+  /** Sessions that begin later are paused too, until `resume`. */
+  pause(reason: string): void {
+    this.#pauseReason = reason;
+    for (const session of this.#current.values()) session.pause(reason);
+  }
+
+  resume(): void {
+    this.#pauseReason = undefined;
+    for (const session of this.#current.values()) session.resume();
+    this.#scheduler.creditChanged();
+  }
+
+  drain(reason: string, reconnectAfterMs: number): void {
+    for (const session of this.#current.values()) session.drain(reason, reconnectAfterMs);
+  }
+
+  /** Every connection of the delegate, whether or not it has said hello. */
+  revoke(delegateId: string): void {
+    for (const session of this.#running.keys()) {
+      if (session.delegateId === delegateId) session.close(CloseCode.Revoked, 'this delegate was revoked');
+    }
+  }
+
+  /** Resolves when every connection has ended. */
+  async closeAll(reason: string): Promise<void> {
+    for (const session of this.#running.keys()) session.close(CloseCode.GoingAway, reason);
+    await Promise.all(this.#running.values());
+  }
+}

@@ -1,0 +1,209 @@
+import type { WireError } from '../kit/errors.ts';
+import type { Secret } from '../kit/secret.ts';
+import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
+import type { Json, RejectCode, TaskTiming } from '../protocol/messages.ts';
+
+/**
+ * Everything that must outlive a restart. The calls are synchronous on purpose: a frame is judged, recorded and
+ * answered in one step, so no other frame can be judged on a state that is half written. An embedded database
+ * with a synchronous driver fits the interface; a remote one would have to be fronted by a log.
+ *
+ * Records are values: to change one, put its successor.
+ */
+export interface Collection<T> {
+  get(id: string): T | undefined;
+  put(id: string, record: T): void;
+  delete(id: string): void;
+  /** In the order of first `put`. */
+  values(): Iterable<T>;
+}
+
+export interface ManagerStore {
+  readonly enrolmentTokens: Collection<EnrolmentTokenRecord>;
+  readonly delegates: Collection<DelegateRecord>;
+  readonly connectors: Collection<ConnectorRecord>;
+  readonly tasks: Collection<TaskRecord>;
+  readonly approvals: Collection<ApprovalRecord>;
+  readonly signingKeys: Collection<SigningKeyRecord>;
+}
+
+export interface EnrolmentTokenRecord {
+  readonly id: string;
+  readonly label: string;
+  /** Base64url. The value itself is shown once and never kept. */
+  readonly sha256: string;
+  readonly singleUse: boolean;
+  /** RFC 3339, as every time in this file; null for no end. */
+  readonly expiresAt: string | null;
+  readonly createdAt: string;
+  /** Thumbprint of the first key that was enrolled with it: its owner may enrol again after a crash. */
+  readonly usedBy: string | null;
+  readonly uses: number;
+}
+
+export interface DelegateRecord {
+  readonly delegateId: string;
+  readonly name: string;
+  readonly instanceId: string;
+  readonly version: string;
+  readonly publicKey: Ed25519PublicJwk;
+  /** RFC 7638. */
+  readonly thumbprint: string;
+  readonly enrolledAt: string;
+  readonly lastSeenAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+export interface ConnectorRecord {
+  readonly identifier: string;
+  readonly selectors: readonly string[];
+  /** As it was given, and as it goes to the delegate: references, never values. */
+  readonly connector: Json;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface SigningKeyRecord {
+  readonly kid: string;
+  readonly publicKey: Ed25519PublicJwk;
+  /** JSON of the private JWK. */
+  readonly privateKey: Secret;
+}
+
+/** Which delegate, in which version, held an attempt. */
+export interface Holder {
+  readonly delegateId: string;
+  readonly name: string;
+  readonly version: string;
+}
+
+export type TaskOutcome = 'succeeded' | 'failed' | 'cancelled' | 'unknown';
+
+/**
+ * ```
+ *            offer             accept
+ *  waiting ────────► offered ────────► running ──► ended
+ *     ▲  │              │                 │          ▲
+ *     │  └── overdue, unplaceable, cancel ┼──────────┤ result, maxAttempts
+ *     └──── rejected, not received ───────┴ lease expired
+ * ```
+ */
+export type TaskState =
+  | { readonly at: 'waiting' }
+  | { readonly at: 'offered'; readonly holder: Holder }
+  | { readonly at: 'running'; readonly holder: Holder }
+  | {
+      readonly at: 'ended';
+      readonly outcome: TaskOutcome;
+      readonly output?: Json | undefined;
+      readonly error?: WireError | undefined;
+      /** Who worked on it last; null if nobody did. */
+      readonly holder: Holder | null;
+      readonly timing: TaskTiming | null;
+      readonly finishedAt: string;
+    };
+
+export interface TaskEvent {
+  readonly at: string;
+  readonly attempt: number;
+  readonly what:
+    | 'created'
+    | 'offered'
+    | 'accepted'
+    | 'rejected'
+    | 'accept-overdue'
+    | 'not-held'
+    | 'lease-expired'
+    | 'cancel-requested'
+    | 'ended';
+  readonly holder: Holder | null;
+  readonly detail: string | null;
+}
+
+export interface Refusal {
+  readonly holder: Holder;
+  readonly code: RejectCode;
+  readonly message: string;
+}
+
+export interface TaskRecord {
+  readonly taskId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly input: Json;
+  readonly selectors: readonly string[];
+  readonly timeoutMs: number;
+  readonly createdAt: string;
+  /** The last attempt made; 0 before the first. */
+  readonly attempt: number;
+  /** Begun attempts that were lost. */
+  readonly losses: number;
+  /** Offers that came to nothing before any work began. */
+  readonly misses: number;
+  /** Delegates that will not be asked again, and why. */
+  readonly refusals: readonly Refusal[];
+  readonly cancelReason: string | null;
+  readonly progress: { readonly seq: number; readonly message: string; readonly at: string } | null;
+  readonly history: readonly TaskEvent[];
+  readonly state: TaskState;
+}
+
+export type Decision = 'approved' | 'rejected' | 'pending';
+
+/** One look at a ticket. */
+export interface Look {
+  readonly at: string;
+  /** Null if the manager could not even start one. */
+  readonly taskId: string | null;
+  readonly decision: Decision | null;
+  readonly reason: string | null;
+  readonly error: WireError | null;
+  readonly delegate: { readonly id: string; readonly version: string } | null;
+}
+
+export type ApprovalStatus = 'waiting' | 'approved' | 'rejected' | 'expired' | 'failed' | 'cancelled';
+
+export interface ApprovalRecord {
+  readonly approvalId: string;
+  readonly connector: string;
+  /** `ticket`, criteria and window, as they go to the delegate. */
+  readonly question: { readonly [field: string]: Json };
+  readonly retryIntervalMs: number;
+  readonly timeoutMs: number;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly status: ApprovalStatus;
+  readonly reason: string | null;
+  readonly error: WireError | null;
+  /** Looks in a row that ended in an error which waiting does not cure. */
+  readonly failuresInARow: number;
+  readonly lookCount: number;
+  /** The youngest looks, oldest first. */
+  readonly looks: readonly Look[];
+  readonly finishedAt: string | null;
+}
+
+export function createMemoryStore(): ManagerStore {
+  return {
+    enrolmentTokens: memoryCollection(),
+    delegates: memoryCollection(),
+    connectors: memoryCollection(),
+    tasks: memoryCollection(),
+    approvals: memoryCollection(),
+    signingKeys: memoryCollection(),
+  };
+}
+
+function memoryCollection<T>(): Collection<T> {
+  const records = new Map<string, T>();
+  return {
+    get: (id) => records.get(id),
+    put: (id, record) => {
+      records.set(id, record);
+    },
+    delete: (id) => {
+      records.delete(id);
+    },
+    values: () => records.values(),
+  };
+}

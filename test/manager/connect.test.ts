@@ -1,0 +1,125 @@
+import { expect } from 'chai';
+import { randomUUID } from 'node:crypto';
+import { ReplayCache } from '../../src/manager/connect-token.ts';
+import { managersUnderTest } from './support/manager-under-test.ts';
+import {
+  connectToken,
+  createIdentity,
+  enrol,
+  upgradeStatus,
+  type TokenChanges,
+} from './support/scripted-delegate.ts';
+
+describe('connecting to the manager', () => {
+  const start = managersUnderTest();
+  const nowS = (): number => Math.floor(Date.now() / 1000);
+
+  it('works with a token signed by the enrolled key', async () => {
+    const { manager } = await start();
+    const who = await enrol(manager);
+    expect(await upgradeStatus(manager, await connectToken(manager, who))).to.equal(101);
+  });
+
+  const accepted: readonly (readonly [string, () => TokenChanges])[] = [
+    ['a clock that is 50 s behind', () => ({ iatS: nowS() - 110 })],
+    ['a clock that is 50 s ahead', () => ({ iatS: nowS() + 50 })],
+  ];
+  for (const [what, changes] of accepted) {
+    it(`works with ${what}`, async () => {
+      const { manager } = await start();
+      const who = await enrol(manager);
+      expect(await upgradeStatus(manager, await connectToken(manager, who, changes()))).to.equal(101);
+    });
+  }
+
+  const refused: readonly (readonly [string, () => TokenChanges])[] = [
+    ['has expired', () => ({ iatS: nowS() - 125 })],
+    ['was issued in the future', () => ({ iatS: nowS() + 65 })],
+    ['lives longer than a minute', () => ({ lifeS: 61 })],
+    ['is for another manager', () => ({ aud: 'https://elsewhere.example' })],
+    ['is of another type', () => ({ typ: 'JWT' })],
+    ['is issued by another delegate', () => ({ iss: 'dlg-other' })],
+    ['is about another delegate', () => ({ sub: 'dlg-other' })],
+    ['names a key that is not enrolled', () => ({ kid: 'unknown' })],
+  ];
+  for (const [what, changes] of refused) {
+    it(`is refused 401 when the token ${what}`, async () => {
+      const { manager } = await start();
+      const who = await enrol(manager);
+      expect(await upgradeStatus(manager, await connectToken(manager, who, changes()))).to.equal(401);
+    });
+  }
+
+  it('is refused 401 when the signature is by another key', async () => {
+    const { manager } = await start();
+    const who = await enrol(manager);
+    const { privateKey } = await createIdentity();
+    expect(await upgradeStatus(manager, await connectToken(manager, who, { key: privateKey }))).to.equal(401);
+  });
+
+  it('is refused 401 without a token, and with something that is none', async () => {
+    const { manager } = await start();
+    expect(await upgradeStatus(manager, undefined)).to.equal(401);
+    expect(await upgradeStatus(manager, 'not.a.token')).to.equal(401);
+    expect(await upgradeStatus(manager, 'x'.repeat(9_000))).to.equal(401);
+  });
+
+  it('is refused 401 when the token was used before', async () => {
+    const { manager } = await start();
+    const who = await enrol(manager);
+    const token = await connectToken(manager, who, { jti: randomUUID() });
+    expect(await upgradeStatus(manager, token)).to.equal(101);
+    expect(await upgradeStatus(manager, token)).to.equal(401);
+  });
+
+  it('is refused 403 once the delegate was revoked, but only to the holder of its key', async () => {
+    const { manager } = await start();
+    const who = await enrol(manager);
+    manager.revoke(who.delegateId);
+    expect(await upgradeStatus(manager, await connectToken(manager, who))).to.equal(403);
+    const { privateKey } = await createIdentity();
+    expect(await upgradeStatus(manager, await connectToken(manager, who, { key: privateKey }))).to.equal(401);
+  });
+
+  it('is refused 426 without the sub-protocol of this version', async () => {
+    const { manager } = await start();
+    const who = await enrol(manager);
+    expect(await upgradeStatus(manager, await connectToken(manager, who), [])).to.equal(426);
+    expect(await upgradeStatus(manager, await connectToken(manager, who), ['delegate.v2'])).to.equal(426);
+    const plain = await fetch(`${manager.url}/delegate/v1/connect`);
+    expect(plain.status).to.equal(426);
+  });
+
+  it('takes each loopback spelling of its own port as audience, when it has no public address', async () => {
+    const { manager } = await start();
+    const who = await enrol(manager);
+    const { port } = new URL(manager.url);
+    for (const host of ['127.0.0.1', 'localhost', '[::1]']) {
+      const token = await connectToken(manager, who, { aud: `http://${host}:${port}` });
+      expect(await upgradeStatus(manager, token), host).to.equal(101);
+    }
+  });
+
+  it('takes its public address alone, when it has one, base path included', async () => {
+    const { manager } = await start({ publicUrl: 'https://manager.example.com/base/' });
+    expect(manager.publicUrl).to.equal('https://manager.example.com/base');
+    const who = await enrol(manager);
+    expect(await upgradeStatus(manager, await connectToken(manager, who))).to.equal(101);
+    expect(await upgradeStatus(manager, await connectToken(manager, who, { aud: manager.url }))).to.equal(
+      401,
+    );
+    expect((await fetch(`${manager.url}/base/livez`)).status).to.equal(200);
+  });
+});
+
+describe('the memory of used tokens', () => {
+  it('forgets what has expired, and refuses rather than forget what has not', () => {
+    const seen = new ReplayCache(2);
+    expect(seen.remember('a', 100, 0)).to.equal('new');
+    expect(seen.remember('b', 200, 0)).to.equal('new');
+    expect(seen.remember('c', 200, 50)).to.equal('full');
+    expect(seen.remember('a', 200, 99)).to.equal('seen');
+    expect(seen.remember('c', 200, 100)).to.equal('new');
+    expect(seen.size).to.equal(2);
+  });
+});

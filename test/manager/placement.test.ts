@@ -1,0 +1,165 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import { GATES, gatesFor, passes, tooOldMessage } from '../../src/manager/gates.ts';
+import { normalTag, place, type Candidate } from '../../src/manager/placement.ts';
+import type { TaskRecord } from '../../src/manager/store.ts';
+
+const CAPABILITY = 'servicenow.auth.RefreshTokenGrantType';
+const gatedInput = { connector: { spec: { auth: { type: 'RefreshTokenGrantType' } } } };
+
+type Wanted = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'refusals'>;
+
+function task(changes: Partial<Wanted> = {}): Wanted {
+  return { name: 'demo.read', version: 1, input: null, selectors: [], refusals: [], ...changes };
+}
+
+function candidate(name: string, changes: Partial<Candidate> & { version?: string } = {}): Candidate {
+  const { version = '26.11.90100', ...rest } = changes;
+  return {
+    delegate: { id: name, name, instanceId: '00000000-0000-4000-8000-000000000000', version },
+    tags: new Set([name, 'eu']),
+    tasks: [{ name: 'demo.read', version: 1 }],
+    capabilities: [],
+    freeCredit: 1,
+    ...rest,
+  };
+}
+
+const hints = { cooling: () => false, avoid: undefined };
+
+function outcomeOf(placement: ReturnType<typeof place>): string {
+  if (placement.kind === 'offer') return placement.candidate.delegate.name;
+  return placement.kind === 'wait' ? placement.blocked : placement.error.code;
+}
+
+describe('choosing a delegate for a task', () => {
+  const rows: readonly (readonly [string, Wanted, Candidate[], string])[] = [
+    ['nobody is connected', task(), [], 'no-delegate'],
+    ['a tag is missing', task({ selectors: ['eu', 'us'] }), [candidate('a')], 'no-delegate'],
+    ['tags differ in case and blanks', task({ selectors: [' EU '] }), [candidate('a')], 'a'],
+    ['its name is asked for', task({ selectors: ['B'] }), [candidate('a'), candidate('b')], 'b'],
+    ['there is no credit', task(), [candidate('a', { freeCredit: 0 })], 'no-capacity'],
+    ['one has more room', task(), [candidate('a'), candidate('b', { freeCredit: 3 })], 'b'],
+    ['nobody knows the task', task({ name: 'other' }), [candidate('a')], 'unknown-task'],
+    ['nobody knows its version', task({ version: 2 }), [candidate('a')], 'unsupported-version'],
+    ['one does not know it', task(), [candidate('a', { tasks: [] }), candidate('b')], 'b'],
+    [
+      'one is too old',
+      task({ input: gatedInput }),
+      [
+        candidate('a', { version: '23.06.79899', capabilities: [CAPABILITY], freeCredit: 9 }),
+        candidate('b', { version: '23.07.79900', capabilities: [CAPABILITY] }),
+      ],
+      'b',
+    ],
+    [
+      'the new one is full',
+      task({ input: gatedInput }),
+      [
+        candidate('a', { version: '23.06.79899' }),
+        candidate('b', { capabilities: [CAPABILITY], freeCredit: 0 }),
+      ],
+      'no-capacity',
+    ],
+    [
+      'one is new but lacks the capability',
+      task({ input: gatedInput }),
+      [candidate('a')],
+      'delegate-too-old',
+    ],
+    [
+      'the old one has other tags',
+      task({ input: gatedInput, selectors: ['us'] }),
+      [candidate('a', { version: '23.06.79899' })],
+      'no-delegate',
+    ],
+  ];
+  for (const [when, wanted, connected, expected] of rows) {
+    it(`gives ${expected} when ${when}`, () => {
+      expect(outcomeOf(place(wanted, connected, hints))).to.equal(expected);
+    });
+  }
+
+  it('asks a delegate that refused for good never again, and fails with its words when it was the last', () => {
+    const holder = { delegateId: 'a', name: 'a', version: '26.11.90100' };
+    const refused = task({ refusals: [{ holder, code: 'policy-denied', message: 'no' }] });
+    expect(outcomeOf(place(refused, [candidate('a', { freeCredit: 9 }), candidate('b')], hints))).to.equal(
+      'b',
+    );
+    expect(outcomeOf(place(refused, [candidate('a')], hints))).to.equal('policy-denied');
+  });
+
+  it('leaves a delegate alone while it cools, and avoids the last one while there is another', () => {
+    const both = [candidate('a', { freeCredit: 9 }), candidate('b')];
+    expect(outcomeOf(place(task(), both, { ...hints, cooling: (id) => id === 'a' }))).to.equal('b');
+    expect(outcomeOf(place(task(), both, { ...hints, avoid: 'a' }))).to.equal('b');
+    expect(outcomeOf(place(task(), [candidate('a')], { ...hints, avoid: 'a' }))).to.equal('a');
+  });
+
+  it('never offers to a delegate without credit, the tags or the task', () => {
+    const tag = fc.constantFrom('eu', 'us', 'Blue', ' blue');
+    const anyone = fc
+      .record({
+        name: fc.string({ minLength: 1 }),
+        tags: fc.array(tag),
+        freeCredit: fc.nat(2),
+        knows: fc.boolean(),
+      })
+      .map(({ name, tags, freeCredit, knows }) =>
+        candidate(name, { tags: new Set(tags.map(normalTag)), freeCredit, ...(knows ? {} : { tasks: [] }) }),
+      );
+    fc.assert(
+      fc.property(fc.array(anyone), fc.array(tag), (connected, selectors) => {
+        const placement = place(task({ selectors }), connected, hints);
+        if (placement.kind !== 'offer') return;
+        expect(placement.candidate.freeCredit).to.be.greaterThan(0);
+        expect(placement.candidate.tasks).to.have.length(1);
+        for (const selector of selectors)
+          expect(placement.candidate.tags.has(normalTag(selector))).to.equal(true);
+      }),
+    );
+  });
+});
+
+describe('the version gates', () => {
+  const [gate] = GATES;
+  if (gate === undefined) throw new Error('there is one gate');
+
+  it('stand before the inputs that ask for them alone', () => {
+    expect(gatesFor(gatedInput)).to.deep.equal([gate]);
+    const others = [
+      null,
+      'text',
+      [],
+      { connector: null },
+      { connector: { spec: { auth: { type: 'UsernamePassword' } } } },
+    ];
+    for (const input of others) expect(gatesFor(input)).to.deep.equal([]);
+  });
+
+  const rows = [
+    ['23.06.79812', [CAPABILITY], false],
+    ['23.06.79899', [CAPABILITY], false],
+    ['23.07.79900', [CAPABILITY], true],
+    ['23.07.79900', [], false],
+    ['26.01.100000', [CAPABILITY], true],
+  ] as const;
+  for (const [version, capabilities, expected] of rows) {
+    it(`${expected ? 'let through' : 'hold back'} ${version} with [${capabilities.join()}]`, () => {
+      expect(passes(gate, { name: 'a', version, capabilities })).to.equal(expected);
+    });
+  }
+
+  it('name the requirement and every candidate', () => {
+    const old = [
+      { name: 'eu-1', version: '23.06.79812', capabilities: [] },
+      { name: 'eu-2', version: '22.01.70000', capabilities: [] },
+    ];
+    expect(tooOldMessage(gate, old)).to.equal(
+      'OIDC refresh token needs delegate build 79900 or higher; connected: eu-1 23.06.79812, eu-2 22.01.70000',
+    );
+    expect(tooOldMessage(gate, [{ name: 'eu-1', version: '26.11.90100', capabilities: [] }])).to.contain(
+      CAPABILITY,
+    );
+  });
+});
