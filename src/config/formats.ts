@@ -1,5 +1,12 @@
 import convict from 'convict';
-import { MAX_TAGS } from '../protocol/limits.ts';
+import { MAX_CAPACITY, MAX_TAGS } from '../protocol/limits.ts';
+
+const MAX_TEXT_CHARS = 4_096;
+/** What enrolment carries (PROTOCOL.md, section 2.2). */
+const MAX_NAME_CHARS = 256;
+const MAX_TAG_CHARS = 128;
+/** The host name is added to those of the configuration. */
+const MAX_CONFIGURED_TAGS = MAX_TAGS - 1;
 
 /**
  * Our own formats, because convict's would let mistakes through: its Boolean takes every text but "false" for
@@ -17,7 +24,7 @@ export function addFormats(): void {
   convict.addFormat({
     name: 'capacity',
     coerce: wholeNumber,
-    validate: (value: unknown) => inRange(value, 1, 1_000),
+    validate: (value: unknown) => inRange(value, 1, MAX_CAPACITY),
   });
   convict.addFormat({
     name: 'listen-port',
@@ -37,13 +44,23 @@ export function addFormats(): void {
   });
   convict.addFormat({ name: 'manager-url', validate: checkManagerUrl });
   convict.addFormat({ name: 'secret-names', validate: checkSecretNames });
+  convict.addFormat({ name: 'text', validate: (value: unknown) => checkText(value, MAX_TEXT_CHARS) });
   convict.addFormat({
-    name: 'text',
+    name: 'delegate-name',
+    validate: (value: unknown) => checkText(value, MAX_NAME_CHARS),
+  });
+  convict.addFormat({
+    name: 'needed-text',
     validate: (value: unknown) => {
-      if (typeof value !== 'string') throw new TypeError('must be text');
-      if (value.length > 4_096) throw new TypeError('must have at most 4096 characters');
+      checkText(value, MAX_TEXT_CHARS);
+      if (value === '') throw new TypeError('must not be empty');
     },
   });
+}
+
+function checkText(value: unknown, maxChars: number): void {
+  if (typeof value !== 'string') throw new TypeError('must be text');
+  if (value.length > maxChars) throw new TypeError(`must have at most ${maxChars} characters`);
 }
 
 function wholeNumber(value: unknown): unknown {
@@ -58,10 +75,12 @@ function inRange(value: unknown, least: number, most: number): void {
 
 function checkTags(value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError('must be a list, or text separated by commas');
-  if (value.length > MAX_TAGS) throw new TypeError(`must have at most ${MAX_TAGS} entries`);
+  if (value.length > MAX_CONFIGURED_TAGS) {
+    throw new TypeError(`must have at most ${MAX_CONFIGURED_TAGS} entries`);
+  }
   for (const tag of value) {
-    if (typeof tag !== 'string' || tag.trim() === '' || tag.length > 128) {
-      throw new TypeError('each entry must be text of 1 to 128 characters');
+    if (typeof tag !== 'string' || tag.trim() === '' || tag.length > MAX_TAG_CHARS) {
+      throw new TypeError(`each entry must be text of 1 to ${MAX_TAG_CHARS} characters`);
     }
   }
 }

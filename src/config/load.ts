@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { parseArgs, type ParseArgsConfig } from 'node:util';
 import convict, { type Config } from 'convict';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { DelegateError, systemCode } from '../kit/errors.ts';
 import { MASK, Secret } from '../kit/secret.ts';
 import { ed25519PublicJwkSchema, type Ed25519PublicJwk } from '../protocol/enrolment.ts';
+import { readSettingsFile } from './file.ts';
+import { readFlags } from './flags.ts';
 import { addFormats } from './formats.ts';
+import { labelOf, leaves } from './leaves.ts';
 import {
-  CONFIG_FILE_FLAG,
   CONFIG_FILE_VARIABLE,
   settingsSchema,
   type LogFormat,
@@ -18,6 +18,8 @@ import {
 } from './schema.ts';
 
 addFormats();
+
+export { settingsReference } from './leaves.ts';
 
 /** Everything that `run` needs to know, checked; no field is optional, and no secret is among them. */
 export interface Configuration {
@@ -58,34 +60,36 @@ export class ConfigurationError extends DelegateError {
   readonly complaints: readonly string[];
 
   constructor(complaints: readonly string[]) {
+    const distinct = [...new Set(complaints)];
     super(
       'configuration-invalid',
-      `The configuration is not valid:\n${complaints.map((c) => `  - ${c}`).join('\n')}`,
+      `The configuration is not valid:\n${distinct.map((complaint) => `  - ${complaint}`).join('\n')}`,
       {
         category: 'invalid-input',
         hint: 'servicenow-delegate config --help lists every setting.',
       },
     );
-    this.complaints = complaints;
+    this.complaints = distinct;
   }
 }
 
 /** Flags win over the environment, the environment over the file, the file over defaults. */
 export function loadConfiguration(sources: Sources): LoadedConfiguration {
-  const { config, complaints } = readSettings(sources);
-  const settings = config.getProperties();
-  if (complaints.length > 0) throw new ConfigurationError(complaints);
-
-  const managerUrl = settings.managerUrl.replace(/\/+$/, '');
-  checkManagerTransport(managerUrl, settings.allowHttp, complaints);
-  const enrolmentToken = readEnrolmentToken(settings, complaints);
-  const taskSigningKeys = readTaskSigningKeys(settings.taskSigningKeysFile, complaints);
+  const { settings, complaints, isValid } = readSettings(sources);
+  // What the schema can't see, of those settings that it has passed: one report is to hold it all.
+  if (isValid('managerUrl', 'allowHttp')) checkManagerTransport(settings, complaints);
+  const enrolmentToken = isValid('enrolmentToken', 'enrolmentTokenFile')
+    ? readEnrolmentToken(settings, complaints)
+    : undefined;
+  const taskSigningKeys = isValid('taskSigningKeysFile')
+    ? readTaskSigningKeys(settings.taskSigningKeysFile, complaints)
+    : undefined;
   if (complaints.length > 0) throw new ConfigurationError(complaints);
 
   const hostName = hostname();
   return {
     configuration: {
-      managerUrl,
+      managerUrl: settings.managerUrl.replace(/\/+$/, ''),
       name: settings.name.trim() === '' ? hostName : settings.name.trim(),
       tags: settings.tags.map((tag) => tag.trim()),
       hostName,
@@ -108,9 +112,8 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
 
 /** The effective settings for people, secrets masked, as text of nested `key: value` JSON. */
 export function printableSettings(sources: Sources): string {
-  const { config, complaints } = readSettings(sources);
+  const { settings, complaints } = readSettings(sources);
   if (complaints.length > 0) throw new ConfigurationError(complaints);
-  const settings = config.getProperties();
   const shown = {
     ...settings,
     enrolmentToken: settings.enrolmentToken === '' ? '' : MASK,
@@ -119,95 +122,36 @@ export function printableSettings(sources: Sources): string {
   return JSON.stringify(shown, null, 2);
 }
 
-/** One line for each setting: key, variable, flag, default, meaning. */
-export function settingsReference(): {
-  key: string;
-  env: string;
-  flag: string;
-  fallback: string;
-  doc: string;
-}[] {
-  return leaves().map(([key, leaf]) => ({
-    key,
-    env: leaf.env ?? '',
-    flag: leaf.arg === undefined ? '' : `--${leaf.arg}`,
-    fallback: JSON.stringify(leaf.default),
-    doc: leaf.doc ?? '',
-  }));
+interface RawSettings {
+  /** Of the types that they claim to have only where they are valid. */
+  settings: Settings;
+  complaints: string[];
+  isValid: (...keys: (keyof Settings)[]) => boolean;
 }
 
-function readSettings(sources: Sources): { config: Config<Settings>; complaints: string[] } {
+function readSettings(sources: Sources): RawSettings {
   const complaints: string[] = [];
   const flags = readFlags(sources.args, complaints);
-  const config = convict(settingsSchema, {
-    env: definedOnly(sources.environment),
-    args: flags.args,
-  });
-  const file = flags.configFile ?? sources.environment[CONFIG_FILE_VARIABLE];
-  if (file !== undefined && file !== '') {
-    const contents = readFile(file, complaints);
-    if (contents !== undefined) config.load(contents);
-  }
-  try {
-    config.validate({ allowed: 'strict' });
-  } catch (invalid) {
-    complaints.push(...readable(invalid instanceof Error ? invalid.message : String(invalid)));
-  }
-  return { config, complaints };
+  const file = flags.configFile ?? sources.environment[CONFIG_FILE_VARIABLE] ?? '';
+  const config = convict(settingsSchema, { env: definedOnly(sources.environment), args: [] });
+  // Loading a file applies the environment once more, on top of it.
+  if (file !== '') config.load(readSettingsFile(file, complaints));
+  for (const [key, value] of flags.settings) config.set(key, value);
+  const invalid = invalidSettings(config);
+  for (const [key, complaint] of invalid) complaints.push(`${labelOf(key)}: ${complaint}`);
+  return {
+    settings: config.getProperties(),
+    complaints,
+    isValid: (...keys) => !keys.some((key) => invalid.has(key)),
+  };
 }
 
-/** Strict about flags before convict sees them: it ignores those that it doesn't know. */
-function readFlags(
-  args: readonly string[],
-  complaints: string[],
-): { args: string[]; configFile: string | undefined } {
-  const options: NonNullable<ParseArgsConfig['options']> = { [CONFIG_FILE_FLAG]: { type: 'string' } };
-  for (const [, leaf] of leaves()) {
-    if (leaf.arg !== undefined) options[leaf.arg] = { type: leaf.format === 'flag' ? 'boolean' : 'string' };
-  }
-  try {
-    const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false });
-    const { [CONFIG_FILE_FLAG]: configFile, ...rest } = values;
-    return {
-      // Always --flag=value, so that a value beginning with a dash stays a value.
-      args: Object.entries(rest).map(([flag, value]) => `--${flag}=${String(value)}`),
-      configFile: typeof configFile === 'string' ? configFile : undefined,
-    };
-  } catch (invalid) {
-    complaints.push(invalid instanceof Error ? (invalid.message.split('. ')[0] ?? 'flags') : 'flags');
-    return { args: [], configFile: undefined };
-  }
-}
-
-function readFile(path: string, complaints: string[]): Record<string, unknown> | undefined {
-  try {
-    const contents: unknown = parseYaml(readFileSync(path, 'utf8'));
-    const parsed = z.record(z.string(), z.unknown()).nullable().safeParse(contents);
-    if (!parsed.success) {
-      complaints.push(`${path}: must be a mapping of settings`);
-      return undefined;
-    }
-    const { secretNames, ...rest } = parsed.data ?? {};
-    if (secretNames === undefined) return rest;
-    const isMapping = typeof secretNames === 'object' && secretNames !== null && !Array.isArray(secretNames);
-    return { ...rest, secretNames: isMapping ? Object.entries(secretNames) : secretNames };
-  } catch (thrown) {
-    const code = systemCode(thrown);
-    complaints.push(
-      code === 'ENOENT'
-        ? `${path}: the configuration file does not exist`
-        : `${path}: cannot be read as YAML or JSON (${code ?? 'syntax error'})`,
-    );
-    return undefined;
-  }
-}
-
-function checkManagerTransport(managerUrl: string, allowHttp: boolean, complaints: string[]): void {
+function checkManagerTransport({ managerUrl, allowHttp }: Settings, complaints: string[]): void {
   const url = new URL(managerUrl);
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
   if (url.protocol === 'http:' && !loopback && !allowHttp) {
     complaints.push(
-      'managerUrl (DELEGATE_MANAGER_URL): plain http is refused beyond loopback; use https, or accept the risk with DELEGATE_ALLOW_HTTP=true',
+      `${labelOf('managerUrl')}: plain http is refused beyond loopback; use https, or accept the risk with DELEGATE_ALLOW_HTTP=true`,
     );
   }
 }
@@ -219,12 +163,12 @@ function readEnrolmentToken(settings: Settings, complaints: string[]): Secret | 
   }
   if (settings.enrolmentToken !== '') {
     complaints.push(
-      'enrolmentToken: give DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE, not both',
+      'enrolmentToken: give either DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE, not both',
     );
     return undefined;
   }
-  const token = readSmallFile(settings.enrolmentTokenFile, 'enrolmentTokenFile', complaints)?.trim();
-  if (token === '') complaints.push(`enrolmentTokenFile: ${settings.enrolmentTokenFile} is empty`);
+  const token = readText('enrolmentTokenFile', settings.enrolmentTokenFile, complaints)?.trim();
+  if (token === '') complaints.push(`${labelOf('enrolmentTokenFile')}: the file is empty`);
   return token === undefined || token === '' ? undefined : new Secret(token);
 }
 
@@ -232,28 +176,29 @@ const jwkSetSchema = z.object({ keys: z.array(ed25519PublicJwkSchema).min(1).max
 
 function readTaskSigningKeys(path: string, complaints: string[]): readonly Ed25519PublicJwk[] | undefined {
   if (path === '') return undefined;
-  const text = readSmallFile(path, 'taskSigningKeysFile', complaints);
+  const text = readText('taskSigningKeysFile', path, complaints);
   if (text === undefined) return undefined;
   try {
     return jwkSetSchema.parse(JSON.parse(text)).keys;
   } catch {
-    complaints.push(`taskSigningKeysFile: ${path} is not a JWK set of public Ed25519 keys`);
+    complaints.push(`${labelOf('taskSigningKeysFile')}: the file is not a JWK set of public Ed25519 keys`);
     return undefined;
   }
 }
 
-function readSmallFile(path: string, setting: string, complaints: string[]): string | undefined {
+/** The path is not quoted: a token given where its file belongs would be. */
+function readText(setting: keyof Settings, path: string, complaints: string[]): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (thrown) {
-    complaints.push(`${setting}: ${path} cannot be read (${systemCode(thrown) ?? 'unknown'})`);
+    complaints.push(`${labelOf(setting)}: the file cannot be read (${systemCode(thrown) ?? 'unknown'})`);
     return undefined;
   }
 }
 
 /** A misspelt variable would be ignored in silence. Only warned about: Kubernetes injects names of its own. */
 function unknownVariables(environment: Sources['environment']): string[] {
-  const known = new Set([CONFIG_FILE_VARIABLE, ...leaves().map(([, leaf]) => leaf.env)]);
+  const known = new Set([CONFIG_FILE_VARIABLE, ...Array.from(leaves().values(), (leaf) => leaf.env)]);
   return Object.keys(environment)
     .filter(
       (name) => name.startsWith('DELEGATE_') && !name.startsWith('DELEGATE_SECRET_') && !known.has(name),
@@ -261,38 +206,24 @@ function unknownVariables(environment: Sources['environment']): string[] {
     .map((name) => `${name} is not a setting of this delegate; it is ignored.`);
 }
 
-interface Leaf {
-  doc?: string;
-  env?: string;
-  arg?: string;
-  format?: unknown;
-  default: unknown;
-}
-
-function leaves(): [key: string, leaf: Leaf][] {
-  return Object.entries(settingsSchema).flatMap(([key, node]) =>
-    isLeaf(node)
-      ? [[key, node] satisfies [string, Leaf]]
-      : Object.entries(node).flatMap(([inner, leaf]: [string, unknown]) =>
-          isLeaf(leaf) ? [[`${key}.${inner}`, leaf] satisfies [string, Leaf]] : [],
-        ),
-  );
-}
-
-function isLeaf(node: unknown): node is Leaf {
-  return typeof node === 'object' && node !== null && 'default' in node;
-}
-
-/** convict's report, with the variable's name beside the key that its reader may never have seen. */
-function readable(report: string): string[] {
-  const variables = new Map(leaves().map(([key, leaf]) => [key, leaf.env]));
-  return report.split('\n').map((line) => {
-    const undeclared = /^configuration param '(.+)' not declared in the schema$/.exec(line);
-    if (undeclared !== null) return `${undeclared[1]}: there is no such setting`;
-    const [, key = '', rest = ''] = /^([\w.]+): (.*)$/.exec(line) ?? [];
-    const variable = variables.get(key);
-    return variable === undefined ? line : `${key} (${variable}): ${rest}`;
-  });
+/**
+ * convict's complaints by their keys, without the values that convict adds: what is wrong with one may be that it
+ * is a secret in the wrong place.
+ */
+function invalidSettings(config: Config<Settings>): ReadonlyMap<string, string> {
+  try {
+    config.validate({ allowed: 'strict' });
+    return new Map();
+  } catch (thrown) {
+    if (!(thrown instanceof Error)) throw thrown;
+    return new Map(
+      thrown.message.split('\n').map((line) => {
+        const [, key = 'settings', complaint = 'are not valid'] =
+          /^([\w.]+): (.*?)(?:: value was .*)?$/s.exec(line) ?? [];
+        return [key, complaint];
+      }),
+    );
+  }
 }
 
 function definedOnly(environment: Sources['environment']): Record<string, string> {

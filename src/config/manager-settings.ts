@@ -18,6 +18,10 @@ export interface ManagerSettings {
   logFormat: LogFormat;
 }
 
+/** A shorter token can be guessed; an empty one would let everybody in. */
+const MIN_API_TOKEN_CHARS = 16;
+const API_TOKEN_TOO_SHORT = `must have at least ${MIN_API_TOKEN_CHARS} characters`;
+
 const wholeNumber = (least: number, most: number) =>
   z
     .string()
@@ -29,7 +33,7 @@ const environmentSchema = z.object({
   MANAGER_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
   MANAGER_HTTP_PORT: wholeNumber(0, 65_535).default(8443),
   MANAGER_PUBLIC_URL: z.url().optional(),
-  MANAGER_API_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  MANAGER_API_TOKEN: z.string().min(MIN_API_TOKEN_CHARS, API_TOKEN_TOO_SHORT).optional(),
   MANAGER_API_TOKEN_FILE: z.string().min(1).optional(),
   MANAGER_MIN_RETRY_INTERVAL_MS: wholeNumber(100, 3_600_000).default(10_000),
   MANAGER_SIGN_TASKS: z.enum(['true', 'false']).default('false'),
@@ -66,11 +70,20 @@ function readApiToken(token: string | undefined, file: string | undefined): Secr
     throw new ConfigurationError(['MANAGER_API_TOKEN: give it or MANAGER_API_TOKEN_FILE, not both']);
   }
   if (file === undefined) return token === undefined ? undefined : new Secret(token);
+  const contents = readTokenFile(file);
+  if (contents.length < MIN_API_TOKEN_CHARS) {
+    throw new ConfigurationError([`MANAGER_API_TOKEN_FILE: its token ${API_TOKEN_TOO_SHORT}`]);
+  }
+  return new Secret(contents);
+}
+
+/** The path is not quoted: a token given where its file belongs would be. */
+function readTokenFile(path: string): string {
   try {
-    return new Secret(readFileSync(file, 'utf8').trim());
+    return readFileSync(path, 'utf8').trim();
   } catch (thrown) {
     throw new ConfigurationError([
-      `MANAGER_API_TOKEN_FILE: ${file} cannot be read (${systemCode(thrown) ?? 'unknown'})`,
+      `MANAGER_API_TOKEN_FILE: the file cannot be read (${systemCode(thrown) ?? 'unknown'})`,
     ]);
   }
 }

@@ -52,7 +52,7 @@ export const settingsSchema: Schema<Settings> = {
   },
   name: {
     doc: "Name shown in the manager; it counts as a tag. Default: this machine's host name.",
-    format: 'text',
+    format: 'delegate-name',
     default: '',
     env: 'DELEGATE_NAME',
     arg: 'name',
@@ -66,7 +66,7 @@ export const settingsSchema: Schema<Settings> = {
   },
   stateDir: {
     doc: 'Folder for the identity; the only place that is written. Keep it across restarts.',
-    format: 'text',
+    format: 'needed-text',
     default: '/var/lib/servicenow-delegate',
     env: 'DELEGATE_STATE_DIR',
     arg: 'state-dir',
@@ -81,7 +81,7 @@ export const settingsSchema: Schema<Settings> = {
   http: {
     host: {
       doc: 'Address that the health endpoints listen on; 0.0.0.0 in a container.',
-      format: 'text',
+      format: 'needed-text',
       default: '127.0.0.1',
       env: 'DELEGATE_HTTP_HOST',
       arg: 'http-host',
@@ -115,7 +115,7 @@ export const settingsSchema: Schema<Settings> = {
       arg: 'log-level',
     },
     format: {
-      doc: 'json (a line for each event) or pretty (for people).',
+      doc: 'Form of a log line: json (for machines) or pretty (for people).',
       format: [...LOG_FORMATS],
       default: 'json',
       env: 'DELEGATE_LOG_FORMAT',

@@ -1,10 +1,10 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { Agent, buildConnector, request } from 'undici';
 import { DelegateError } from '../kit/errors.ts';
-import { deferred, untilAborted } from '../kit/flow.ts';
+import { deferred } from '../kit/flow.ts';
 import type { HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
 import { transportError } from './transport-error.ts';
@@ -42,19 +42,17 @@ export interface ConnectionFacts {
  */
 export class HttpClient implements AsyncDisposable {
   readonly #options: HttpClientOptions;
-  readonly #connect: buildConnector.connector;
   readonly #agent: Agent;
+  /** Connections that are being made; the pool knows of them only when they stand. */
+  readonly #attempts = new Set<AbortController>();
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
-    this.#connect = buildConnector({
-      timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-      lookup: guardedLookup(options.guardAddress),
-      allowH2: false,
-    });
     const answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
     this.#agent = new Agent({
-      connect: this.#connect,
+      connect: (target, done) => {
+        this.#connect(target, done);
+      },
       connections: MAX_CONNECTIONS_PER_ORIGIN,
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: answerTimeoutMs,
@@ -91,10 +89,11 @@ export class HttpClient implements AsyncDisposable {
 
   /** Opens a connection the very way `send` does, looks at it, and closes it. */
   async probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts> {
+    signal.throwIfAborted();
     this.#options.guardUrl(url);
-    const opened = deferred<ConnectionFacts>();
     const hostname = url.hostname.replace(/^\[|\]$/g, '');
-    this.#connect(
+    const opened = deferred<Socket>();
+    const attempt = this.#connect(
       {
         hostname,
         host: url.host,
@@ -103,28 +102,47 @@ export class HttpClient implements AsyncDisposable {
         ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
       },
       (error, socket) => {
-        if (error !== null) {
-          opened.reject(error);
-          return;
-        }
-        opened.resolve({
-          address: socket.remoteAddress ?? 'unknown',
-          tls: socket instanceof TLSSocket ? tlsFacts(socket) : undefined,
-        });
-        socket.destroy();
+        if (error === null) opened.resolve(socket);
+        else opened.reject(error);
       },
     );
+    const giveUp = (): void => attempt.abort();
+    signal.addEventListener('abort', giveUp, { once: true });
     try {
-      return await untilAborted(opened.promise, signal);
+      return factsOf(await opened.promise);
     } catch (thrown) {
       signal.throwIfAborted();
       throw transportError(thrown, url);
+    } finally {
+      signal.removeEventListener('abort', giveUp);
     }
   }
 
-  /** Ends every socket, idle or not. */
+  /** Ends every socket: idle, busy, or still being made. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    const ended = this.#agent.destroy();
+    for (const attempt of this.#attempts) attempt.abort();
+    await ended;
+  }
+
+  /**
+   * A connector for each attempt, because undici's gives up at no signal but the one that it was built with. It
+   * costs the resumption of TLS sessions, so every connection shows its certificate and has it checked.
+   */
+  #connect(target: buildConnector.Options, done: buildConnector.Callback): AbortController {
+    const attempt = new AbortController();
+    this.#attempts.add(attempt);
+    const connect = buildConnector({
+      timeout: this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      lookup: guardedLookup(this.#options.guardAddress),
+      allowH2: false,
+      signal: attempt.signal,
+    });
+    connect(target, (...outcome) => {
+      this.#attempts.delete(attempt);
+      done(...outcome);
+    });
+    return attempt;
   }
 
   /** We ask for no encoding, so only a server that doesn't listen comes here; its bytes count unpacked as well. */
@@ -158,6 +176,18 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
       value === undefined ? [] : [[name.toLowerCase(), Array.isArray(value) ? value.join(', ') : value]],
     ),
   );
+}
+
+/** What the socket shows; it is closed in any case. */
+function factsOf(socket: Socket): ConnectionFacts {
+  try {
+    return {
+      address: socket.remoteAddress ?? 'unknown',
+      tls: socket instanceof TLSSocket ? tlsFacts(socket) : undefined,
+    };
+  } finally {
+    socket.destroy();
+  }
 }
 
 function tlsFacts(socket: TLSSocket): NonNullable<ConnectionFacts['tls']> {

@@ -1,3 +1,4 @@
+import { errors } from 'undici';
 import { DelegateError, systemCode } from '../kit/errors.ts';
 
 interface Judgement {
@@ -5,7 +6,7 @@ interface Judgement {
   what: string;
   hint: string;
   retryable: boolean;
-  category?: 'unavailable' | 'timeout' | 'bad-response';
+  category?: 'unavailable' | 'timeout' | 'bad-response' | 'invalid-input';
 }
 
 const unresolved: Judgement = {
@@ -90,6 +91,13 @@ const handshake: Judgement = {
   hint: 'Check that the port speaks TLS, and the protocol versions on both sides.',
   retryable: true,
 };
+const unsendable: Judgement = {
+  code: 'http.request-invalid',
+  what: 'was not asked: the request has a header that HTTP does not allow',
+  hint: 'A line break or another control character inside a token is the usual cause.',
+  retryable: false,
+  category: 'invalid-input',
+};
 
 /** By system, OpenSSL and undici error codes (nodejs.org/api/errors.html, undici's `errors.js`); never by text. */
 const judgements: Readonly<Record<string, Judgement>> = {
@@ -98,9 +106,12 @@ const judgements: Readonly<Record<string, Judgement>> = {
   EAI_FAIL: resolverDown,
   ECONNREFUSED: refused,
   EHOSTUNREACH: unreachable,
+  EHOSTDOWN: unreachable,
   ENETUNREACH: unreachable,
+  ENETDOWN: unreachable,
   EADDRNOTAVAIL: unreachable,
   ECONNRESET: reset,
+  ECONNABORTED: reset,
   EPIPE: reset,
   UND_ERR_SOCKET: reset,
   UND_ERR_CONNECT_TIMEOUT: connectTimeout,
@@ -109,6 +120,7 @@ const judgements: Readonly<Record<string, Judgement>> = {
   UND_ERR_BODY_TIMEOUT: answerTimeout,
   UND_ERR_RES_EXCEEDED_MAX_SIZE: tooLarge,
   ERR_BUFFER_TOO_LARGE: tooLarge,
+  UND_ERR_INVALID_ARG: unsendable,
   UND_ERR_HEADERS_OVERFLOW: notHttp,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: reset,
   CERT_HAS_EXPIRED: expired,
@@ -119,7 +131,15 @@ const judgements: Readonly<Record<string, Judgement>> = {
   UNABLE_TO_GET_ISSUER_CERT: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   CERT_UNTRUSTED: untrusted,
+  CERT_REJECTED: untrusted,
+  CERT_REVOKED: untrusted,
+  CERT_SIGNATURE_FAILURE: untrusted,
+  CERT_CHAIN_TOO_LONG: untrusted,
+  PATH_LENGTH_EXCEEDED: untrusted,
+  INVALID_CA: untrusted,
+  INVALID_PURPOSE: untrusted,
   ERR_TLS_CERT_ALTNAME_INVALID: otherHost,
+  HOSTNAME_MISMATCH: otherHost,
   EPROTO: handshake,
 };
 
@@ -127,16 +147,17 @@ const judgements: Readonly<Record<string, Judgement>> = {
 const families: readonly (readonly [prefix: string, judgement: Judgement])[] = [
   ['ERR_SSL_', handshake],
   ['ERR_TLS_', handshake],
-  ['HPE_', notHttp],
   ['Z_', notHttp],
-  ['ERR_BROTLI_', notHttp],
+  // What Node makes of Brotli's own names, such as `_ERROR_FORMAT_PADDING_1`.
+  ['ERR__ERROR_', notHttp],
 ];
 
 /** A failure below HTTP as a coded error that names the host and nothing else of the request. */
 export function transportError(thrown: unknown, url: URL): DelegateError {
   if (thrown instanceof DelegateError) return thrown;
   const code = systemCode(thrown);
-  const judgement = judge(code);
+  // undici's parser gives its errors no code.
+  const judgement = thrown instanceof errors.HTTPParserError ? notHttp : judge(code);
   if (judgement === undefined) {
     return new DelegateError('network.failed', `${url.host}: the request failed (${code ?? 'no code'}).`, {
       category: 'unavailable',

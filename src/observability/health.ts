@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type OutgoingHttpHeaders, type Server } from 'node:http';
 import { once } from 'node:events';
 import { DelegateError, systemCode } from '../kit/errors.ts';
 
@@ -23,12 +23,16 @@ export async function serveHealth(options: {
   readiness: () => Readiness;
 }): Promise<HealthServer> {
   const server = createServer((request, response) => {
-    const answer = (status: number, body: unknown): void => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+    const answer = (status: number, body: unknown, headers: OutgoingHttpHeaders = {}): void => {
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        ...headers,
+      });
       response.end(request.method === 'HEAD' ? undefined : `${JSON.stringify(body)}\n`);
     };
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      answer(405, { error: 'method not allowed' });
+      answer(405, { error: 'method not allowed' }, { allow: 'GET, HEAD' });
     } else if (request.url === '/livez') {
       answer(200, { live: true });
     } else if (request.url === '/readyz') {
@@ -45,8 +49,10 @@ export async function serveHealth(options: {
     url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
+      // Answers also when it is closed already, which the event would not.
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
     },
   };
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
 import { isAbsolute, join, sep } from 'node:path';
 import { DelegateError, systemCode } from '../kit/errors.ts';
@@ -47,15 +48,30 @@ async function resolveInside(directory: string, locator: string, reference: stri
 
 async function readSecretFile(path: string, reference: string): Promise<string> {
   try {
-    await using file = await open(path, 'r');
+    // Not blocking: opening a FIFO would otherwise wait for whoever writes to it, and keep a thread meanwhile.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = await file.stat();
     if (!stat.isFile()) throw invalidLocator(reference, 'it is not a file');
     if (stat.size > MAX_SECRET_FILE_BYTES) {
       throw invalidLocator(reference, `it has ${stat.size} bytes, over ${MAX_SECRET_FILE_BYTES}`);
     }
-    return (await file.readFile('utf8')).replace(/\r?\n$/, '');
+    return decoded(await file.readFile(), reference).replace(/\r?\n$/, '');
   } catch (thrown) {
     throw unreadable(reference, thrown);
+  }
+}
+
+/** Strict: a password with a replaced character would be sent, and would count towards a lockout. */
+function decoded(bytes: Buffer, reference: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (thrown) {
+    throw new DelegateError('secret-unreadable', `The secret ${reference} is not UTF-8 text.`, {
+      category: 'secret',
+      hint: 'Save the file as UTF-8; give a binary key store as base64.',
+      details: { reference },
+      cause: thrown,
+    });
   }
 }
 

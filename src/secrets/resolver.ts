@@ -41,22 +41,24 @@ export function createResolver(
 function mapped(name: string, names: Readonly<Record<string, string>>): string {
   const target = Object.hasOwn(names, name) ? names[name] : undefined;
   if (target !== undefined) return target;
-  throw new DelegateError('secret-not-found', `The secret name ${name} is not mapped on this delegate.`, {
+  throw new DelegateError('secret-not-found', 'A secret name is not mapped on this delegate.', {
     category: 'secret',
-    hint: `Map it in the delegate's configuration under secretNames, for example "${name}": "env:NAME".`,
-    details: { reference: name },
+    hint: `Map the name in the delegate's configuration under secretNames, to env:NAME or file:relative/path. A value never belongs here.`,
+    details: { length: name.length },
   });
 }
 
-/** The reference is quoted only as far as it looks like one: a value pasted in its place must not be echoed. */
+/** Nothing of it is quoted, nor of a name that is not mapped: it may be a password, pasted where its name belongs. */
 function invalidReference(reference: string, schemes: readonly string[]): DelegateError {
-  const scheme = /^([a-z][a-z0-9-]{0,31}):/.exec(reference)?.[1];
-  const what = scheme === undefined ? 'it has no known form' : `there is no provider "${scheme}"`;
-  return new DelegateError('secret-reference-invalid', `A secret reference is not valid: ${what}.`, {
-    category: 'secret',
-    hint: `Give ${schemes.map((name) => `${name}:…`).join(' or ')}, or a name mapped under secretNames. A value never belongs here.`,
-    details: { length: reference.length },
-  });
+  return new DelegateError(
+    'secret-reference-invalid',
+    'A secret reference is not valid: no provider has it.',
+    {
+      category: 'secret',
+      hint: `Give ${schemes.map((name) => `${name}:…`).join(' or ')}, or a name mapped under secretNames. A value never belongs here.`,
+      details: { length: reference.length },
+    },
+  );
 }
 
 export function invalidLocator(reference: string, why: string): DelegateError {

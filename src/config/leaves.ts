@@ -1,0 +1,50 @@
+import { settingsSchema } from './schema.ts';
+
+/** One setting of the schema: what it means, and where it can be given. */
+export interface Leaf {
+  doc?: string;
+  env?: string;
+  arg?: string;
+  format?: unknown;
+  default: unknown;
+}
+
+/** Every setting by its key in the file; a nested one has a dotted key. */
+export function leaves(): ReadonlyMap<string, Leaf> {
+  return new Map(
+    Object.entries(settingsSchema).flatMap(([key, node]) =>
+      isLeaf(node)
+        ? [[key, node] satisfies [string, Leaf]]
+        : Object.entries(node).flatMap(([inner, leaf]: [string, unknown]) =>
+            isLeaf(leaf) ? [[`${key}.${inner}`, leaf] satisfies [string, Leaf]] : [],
+          ),
+    ),
+  );
+}
+
+function isLeaf(node: unknown): node is Leaf {
+  return typeof node === 'object' && node !== null && 'default' in node;
+}
+
+/** A setting as complaints call it: its key, and the variable for those who never saw a file. */
+export function labelOf(key: string): string {
+  const variable = leaves().get(key)?.env;
+  return variable === undefined ? key : `${key} (${variable})`;
+}
+
+/** One line for each setting: key, variable, flag, default, meaning. */
+export function settingsReference(): {
+  key: string;
+  env: string;
+  flag: string;
+  fallback: string;
+  doc: string;
+}[] {
+  return Array.from(leaves(), ([key, leaf]) => ({
+    key,
+    env: leaf.env ?? '',
+    flag: leaf.arg === undefined ? '' : `--${leaf.arg}`,
+    fallback: JSON.stringify(leaf.default),
+    doc: leaf.doc ?? '',
+  }));
+}

@@ -1,0 +1,100 @@
+import { inspect } from 'node:util';
+import { expect } from 'chai';
+import { transportError } from '../../src/http/transport-error.ts';
+import { DelegateError } from '../../src/kit/errors.ts';
+
+const url = new URL('https://user:hunter2@acme.example:8443/path?sysparm_query=hunter2');
+
+function judged(code: string): DelegateError {
+  return transportError(Object.assign(new Error('text of a stranger'), { code }), url);
+}
+
+describe('a failure below HTTP', () => {
+  const judgements: Record<string, [code: string, category: string, retryable: boolean]> = {
+    ENOTFOUND: ['network.dns', 'unavailable', false],
+    EAI_AGAIN: ['network.dns', 'unavailable', true],
+    EAI_FAIL: ['network.dns', 'unavailable', true],
+    ECONNREFUSED: ['network.refused', 'unavailable', true],
+    EHOSTUNREACH: ['network.unreachable', 'unavailable', true],
+    EHOSTDOWN: ['network.unreachable', 'unavailable', true],
+    ENETUNREACH: ['network.unreachable', 'unavailable', true],
+    ENETDOWN: ['network.unreachable', 'unavailable', true],
+    EADDRNOTAVAIL: ['network.unreachable', 'unavailable', true],
+    ECONNRESET: ['network.reset', 'unavailable', true],
+    ECONNABORTED: ['network.reset', 'unavailable', true],
+    EPIPE: ['network.reset', 'unavailable', true],
+    UND_ERR_SOCKET: ['network.reset', 'unavailable', true],
+    UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ['network.reset', 'unavailable', true],
+    UND_ERR_CONNECT_TIMEOUT: ['network.connect-timeout', 'timeout', true],
+    ETIMEDOUT: ['network.connect-timeout', 'timeout', true],
+    UND_ERR_HEADERS_TIMEOUT: ['network.answer-timeout', 'timeout', true],
+    UND_ERR_BODY_TIMEOUT: ['network.answer-timeout', 'timeout', true],
+    UND_ERR_RES_EXCEEDED_MAX_SIZE: ['http.response-too-large', 'bad-response', false],
+    ERR_BUFFER_TOO_LARGE: ['http.response-too-large', 'bad-response', false],
+    UND_ERR_HEADERS_OVERFLOW: ['http.broken-response', 'bad-response', true],
+    Z_DATA_ERROR: ['http.broken-response', 'bad-response', true],
+    ERR__ERROR_FORMAT_PADDING_1: ['http.broken-response', 'bad-response', true],
+    UND_ERR_INVALID_ARG: ['http.request-invalid', 'invalid-input', false],
+    CERT_HAS_EXPIRED: ['tls.certificate-expired', 'unavailable', false],
+    CERT_NOT_YET_VALID: ['tls.certificate-expired', 'unavailable', false],
+    DEPTH_ZERO_SELF_SIGNED_CERT: ['tls.untrusted', 'unavailable', false],
+    SELF_SIGNED_CERT_IN_CHAIN: ['tls.untrusted', 'unavailable', false],
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls.untrusted', 'unavailable', false],
+    UNABLE_TO_GET_ISSUER_CERT: ['tls.untrusted', 'unavailable', false],
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['tls.untrusted', 'unavailable', false],
+    CERT_UNTRUSTED: ['tls.untrusted', 'unavailable', false],
+    CERT_REJECTED: ['tls.untrusted', 'unavailable', false],
+    CERT_REVOKED: ['tls.untrusted', 'unavailable', false],
+    CERT_SIGNATURE_FAILURE: ['tls.untrusted', 'unavailable', false],
+    CERT_CHAIN_TOO_LONG: ['tls.untrusted', 'unavailable', false],
+    PATH_LENGTH_EXCEEDED: ['tls.untrusted', 'unavailable', false],
+    INVALID_CA: ['tls.untrusted', 'unavailable', false],
+    INVALID_PURPOSE: ['tls.untrusted', 'unavailable', false],
+    ERR_TLS_CERT_ALTNAME_INVALID: ['tls.host-mismatch', 'unavailable', false],
+    HOSTNAME_MISMATCH: ['tls.host-mismatch', 'unavailable', false],
+    EPROTO: ['tls.handshake', 'unavailable', true],
+    ERR_SSL_WRONG_VERSION_NUMBER: ['tls.handshake', 'unavailable', true],
+    ERR_TLS_HANDSHAKE_TIMEOUT: ['tls.handshake', 'unavailable', true],
+  };
+  for (const [systemCode, [code, category, retryable]] of Object.entries(judgements)) {
+    it(`${systemCode} is ${code}`, () => {
+      const error = judged(systemCode);
+      expect(error).to.include({ code, category, retryable });
+      expect(error.details).to.deep.equal({ host: 'acme.example:8443', systemCode });
+      expect(error.message).to.match(/^acme\.example:8443 .+\.$/);
+      expect(error.hint).to.match(/\.$/);
+    });
+  }
+
+  for (const systemCode of ['EWHATEVER', '__proto__', 'constructor']) {
+    it(`${systemCode}, which nobody foresaw, may pass by itself`, () => {
+      expect(judged(systemCode)).to.include({
+        code: 'network.failed',
+        retryable: true,
+        message: `acme.example:8443: the request failed (${systemCode}).`,
+      });
+    });
+  }
+
+  it('without a code is told as such', () => {
+    expect(transportError('thrown text hunter2', url).message).to.equal(
+      'acme.example:8443: the request failed (no code).',
+    );
+  });
+
+  it('is judged by the system error within it', () => {
+    const within = Object.assign(new Error('inner'), { code: 'ECONNREFUSED' });
+    expect(transportError(new TypeError('fetch failed', { cause: within }), url)).to.include({
+      code: 'network.refused',
+    });
+  });
+
+  it('that has been judged already stays as it is', () => {
+    const error = new DelegateError('policy.loopback-refused', 'no', { category: 'policy' });
+    expect(transportError(error, url)).to.equal(error);
+  });
+
+  it('tells nothing of the URL but its host', () => {
+    expect(inspect(judged('ECONNRESET'))).to.not.match(/hunter2|path/);
+  });
+});
