@@ -1,18 +1,42 @@
 import { readEnvironment } from '../config/environment.ts';
 import { printableSettings, settingsReference } from '../config/load.ts';
+import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from '../config/schema.ts';
 
 /** `servicenow-delegate config`: what `run` would work with, or every complaint about it. */
 export function config(args: readonly string[]): Promise<0> {
-  if (args.includes('--help')) {
-    for (const { key, env, flag, fallback, doc } of settingsReference()) {
-      const names = [env, flag, `file: ${key}`].filter((name) => name !== '').join('  ');
-      process.stdout.write(`${names}\n    ${doc} (default: ${fallback})\n`);
-    }
-    process.stdout.write(
-      'DELEGATE_CONFIG  --config\n    YAML or JSON file with settings by their file keys.\n',
-    );
-    return Promise.resolve(0);
-  }
-  process.stdout.write(`${printableSettings({ args, environment: readEnvironment() })}\n`);
+  const text = args.includes('--help')
+    ? settingsHelp()
+    : printableSettings({ args: [...args], environment: readEnvironment() });
+  process.stdout.write(`${text}\n`);
   return Promise.resolve(0);
+}
+
+function settingsHelp(): string {
+  const blocks = settingsReference().map(({ key, env, flag, fallback, doc }) => {
+    const names = [env, flag, `file: ${key}`].filter((name) => name !== '').join('  ');
+    return `${names}\n    ${doc} Default: ${fallback}`;
+  });
+  const file = `${CONFIG_FILE_VARIABLE}  --${CONFIG_FILE_FLAG}\n    YAML or JSON file with settings by their file keys.`;
+  return [...blocks, file].join('\n');
+}
+
+/** The same list as Markdown, for `docs/configuration.md`. */
+export function configurationReference(): string {
+  const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
+  const rows = settingsReference().map(
+    ({ key, env, flag, fallback, doc }) =>
+      `| ${code(env)} | ${code(flag)} | ${code(key)} | ${code(fallback)} | ${doc.replaceAll('|', '\\|')} |`,
+  );
+  return `# Configuration
+
+Flags win over the environment, the environment over the file, the file over defaults. Unknown keys and flags are refused, and every mistake is in one report. \`servicenow-delegate config\` prints the effective settings with secrets masked.
+
+Name the file, YAML or JSON, with \`${CONFIG_FILE_VARIABLE}\` or \`--${CONFIG_FILE_FLAG}\`; [config/delegate.example.yaml](../config/delegate.example.yaml) shows one.
+
+| variable | flag | file key | default | meaning |
+| --- | --- | --- | --- | --- |
+${rows.join('\n')}
+
+A variable \`DELEGATE_SECRET_NAME\` is no setting: it is the value behind the secret reference \`env:NAME\`.
+`;
 }

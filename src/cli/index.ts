@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { packageVersion } from '../config/version.ts';
 import { ConfigurationError } from '../config/load.ts';
-import { wrap } from '../kit/errors.ts';
+import { systemCode, wrap } from '../kit/errors.ts';
 import { HELP } from './help.ts';
 
 /** 0 done · 1 failed · 2 the command line or the configuration is wrong. */
@@ -35,7 +35,13 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<ExitCo
     process.stderr.write(`There is no command "${name}".\n\n${HELP}`);
     return 2;
   }
-  return (await command(args)) ?? 0;
+  try {
+    return (await command(args)) ?? 0;
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown;
+    process.stderr.write(`"${name}" belongs to the development world, which this installation leaves out.\n`);
+    return 2;
+  }
 }
 
 try {

@@ -32,6 +32,8 @@ export interface WorldOptions {
   onLine?: (name: string, line: string) => void;
   /** Level of every process's log. */
   logLevel?: string;
+  /** More for the delegates' environment, by the name behind `DELEGATE_SECRET_`. */
+  secrets?: Readonly<Record<string, string>>;
 }
 
 /** Manager, ServiceNow, AD FS and two delegates, each a process of its own on free ports. */
@@ -54,6 +56,8 @@ export interface World extends AsyncDisposable {
   readonly connectors: DevConnectors;
   /** Secrets, state and configuration of the delegates; gone when the world is. */
   readonly folder: string;
+  /** The manager alone goes away. */
+  stopManager(): Promise<number | string>;
   /** Stops everything, delegates first. Resolves with each process's exit code. */
   stop(): Promise<Readonly<Record<string, number | string>>>;
 }
@@ -134,7 +138,10 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
     DELEGATE_ALLOW_LOOPBACK: 'true',
     DELEGATE_LOG_LEVEL: level,
     ...Object.fromEntries(
-      Object.entries(DEV_ENVIRONMENT_SECRETS).map(([secret, value]) => [`DELEGATE_SECRET_${secret}`, value]),
+      Object.entries({ ...DEV_ENVIRONMENT_SECRETS, ...options.secrets }).map(([secret, value]) => [
+        `DELEGATE_SECRET_${secret}`,
+        value,
+      ]),
     ),
   });
   const delegate = spawn('delegate', ['run'], delegateEnvironment('eu-1', 'eu'));
@@ -169,6 +176,7 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
     oldDelegate,
     connectors: devConnectors({ serviceNow: serviceNow.url, adfs: adfs.url }),
     folder,
+    stopManager: () => managerProcess.stop(),
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop();

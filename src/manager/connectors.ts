@@ -28,7 +28,7 @@ const httpUrl = z
   .max(2_048)
   .refine(
     (text) => {
-      const url = URL.parse(text);
+      const url = URL.canParse(text) ? new URL(text) : null;
       return url !== null && (url.protocol === 'https:' || url.protocol === 'http:');
     },
     { error: 'must be an http or https URL' },
@@ -120,6 +120,6 @@ function inspectText(text: string, path: string[]): Complaint[] {
 }
 
 function hasUserInfo(text: string): boolean {
-  const url = URL.parse(text);
+  const url = URL.canParse(text) ? new URL(text) : null;
   return url !== null && (url.username !== '' || url.password !== '');
 }

@@ -142,7 +142,7 @@ export function resolveOptions(options: ManagerOptions): Settings {
 
 function readPublicUrl(text: string | undefined, complaints: string[]): URL | undefined {
   if (text === undefined) return undefined;
-  const url = URL.parse(text);
+  const url = URL.canParse(text) ? new URL(text) : null;
   const fits =
     url !== null &&
     (url.protocol === 'http:' || url.protocol === 'https:') &&

@@ -1,0 +1,384 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { expect } from 'chai';
+import { z } from 'zod';
+import type { ConnectorDeps, TaskContext, TaskType } from '../../src/connectors/connector.ts';
+import { servicenow as servicenowConnector } from '../../src/connectors/servicenow/index.ts';
+import { run as runPrepared, type Outcome } from '../../src/delegate/runner.ts';
+import type { DevelopmentCertificate, FakeAdfs } from '../../src/dev/fake-identity/index.ts';
+import {
+  OAUTH,
+  PASSWORDS,
+  SEED,
+  startFakeServiceNow,
+  type FakeServiceNow,
+  type FakeServiceNowOptions,
+  type JournalEntry,
+} from '../../src/dev/fake-servicenow/index.ts';
+import { HttpClient } from '../../src/http/client.ts';
+import { DelegateError } from '../../src/kit/errors.ts';
+import { Redactor, type Secret } from '../../src/kit/secret.ts';
+import { systemClock, type Clock } from '../../src/kit/time.ts';
+import { assertAddress, assertDestination } from '../../src/policy/destination.ts';
+import { wireErrorSchema } from '../../src/protocol/messages.ts';
+import { createResolver, secretNotFound } from '../../src/secrets/resolver.ts';
+
+/** Long enough for any task of a test, milliseconds. */
+const TASK_TIME_MS = 15_000;
+
+export interface Surroundings {
+  readonly deps: ConnectorDeps;
+  readonly redactor: Redactor;
+  /** Values by the part of a reference behind `test:`. */
+  readonly secrets: Map<string, string>;
+  close(): Promise<void>;
+}
+
+export interface SurroundingsOptions {
+  clock?: Clock;
+  /** False: as an operator runs it, without the development switch. */
+  allowLoopback?: boolean;
+  answerTimeoutMs?: number;
+  /** Takes the place of the adapter's. */
+  http?: (real: HttpClient) => ConnectorDeps['http'];
+}
+
+/** What a connector stands on: the real HTTP client, policy and resolver, over secrets that a test sets. */
+export function surroundings(options: SurroundingsOptions = {}): Surroundings {
+  const rules = { allowLoopback: options.allowLoopback ?? true };
+  const redactor = new Redactor();
+  const protect = (value: string): Secret => redactor.register(value);
+  const secrets = new Map<string, string>();
+  const http = new HttpClient({
+    guardUrl: (url) => assertDestination(url, 'request', rules),
+    guardAddress: (address) => assertAddress(address, 'request', rules),
+    userAgent: 'servicenow-delegate/1.2.3',
+    ...(options.answerTimeoutMs === undefined ? {} : { answerTimeoutMs: options.answerTimeoutMs }),
+  });
+  const provider = {
+    read(locator: string): Promise<string> {
+      const value = secrets.get(locator);
+      return value === undefined
+        ? Promise.reject(secretNotFound(`test:${locator}`, `The secret test:${locator} is not there.`, 'Set it.'))
+        : Promise.resolve(value);
+    },
+  };
+  return {
+    redactor,
+    secrets,
+    deps: {
+      http: options.http?.(http) ?? http,
+      secrets: createResolver({ test: provider }, {}, protect),
+      clock: options.clock ?? systemClock,
+      assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
+      // No jitter: a retry that no server asked to delay comes at once.
+      random: () => 0,
+      protect,
+      delegate: { id: () => 'delegate-1', name: 'test delegate', version: '1.2.3' },
+    },
+    close: () => http[Symbol.asyncDispose](),
+  };
+}
+
+export interface WatchedContext extends TaskContext {
+  readonly logged: { fields: Record<string, unknown>; message: string }[];
+  readonly progressed: string[];
+}
+
+export function taskContext(
+  options: { clock?: Clock; signal?: AbortSignal; timeMs?: number } = {},
+): WatchedContext {
+  const clock = options.clock ?? systemClock;
+  const logged: WatchedContext['logged'] = [];
+  const progressed: string[] = [];
+  const keep = (fields: Record<string, unknown>, message: string): void => {
+    logged.push({ fields, message });
+  };
+  return {
+    signal: options.signal ?? new AbortController().signal,
+    deadline: clock.monotonic() + (options.timeMs ?? TASK_TIME_MS),
+    clock,
+    log: { debug: keep, info: keep, warn: keep },
+    progress: (message) => void progressed.push(message),
+    logged,
+    progressed,
+  };
+}
+
+// --- what travels in a task's input -------------------------------------------------------------------------
+
+export interface AuthInput {
+  type: string;
+  spec: Readonly<Record<string, unknown>>;
+}
+
+export function connectorTo(
+  url: string,
+  auth: AuthInput,
+  more: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
+  return {
+    name: 'ServiceNow test',
+    identifier: 'servicenow_test',
+    type: 'ServiceNow',
+    spec: { serviceNowUrl: url, auth },
+    ...more,
+  };
+}
+
+/** A change in Implement, which the criteria ask for. */
+export const QUESTION = {
+  ticket: { type: 'change_request', number: SEED.changes.implement },
+  approvalCriteria: {
+    type: 'KeyValues',
+    spec: { conditions: [{ key: 'state', operator: 'equals', value: 'Implement' }] },
+  },
+} as const;
+
+// --- what a task answers: this suite's own reading of it ------------------------------------------------------
+
+const reportSchema = z.strictObject({
+  status: z.enum(['SUCCESS', 'FAILURE']),
+  errorSummary: z.string().optional(),
+  errors: z.array(wireErrorSchema),
+  warnings: z.array(wireErrorSchema),
+  checks: z.array(
+    z.strictObject({
+      id: z.string(),
+      title: z.string().min(1),
+      status: z.enum(['passed', 'failed', 'warned', 'skipped']),
+      durationMs: z.number().int().min(0),
+      detail: z.string().optional(),
+    }),
+  ),
+  testedAt: z.iso.datetime(),
+  delegate: z.strictObject({ id: z.string(), name: z.string(), version: z.string() }),
+});
+
+export type Report = z.infer<typeof reportSchema>;
+
+const criteriaSchema = z.strictObject({
+  met: z.boolean(),
+  conditions: z.array(
+    z.strictObject({
+      key: z.string(),
+      operator: z.string(),
+      expected: z.string(),
+      value: z.string(),
+      displayValue: z.string(),
+      compared: z.enum(['either', 'value', 'displayValue']),
+      met: z.boolean(),
+    }),
+  ),
+});
+
+const answerSchema = z.strictObject({
+  decision: z.enum(['approved', 'rejected', 'pending']),
+  reason: z.string().min(1),
+  approval: criteriaSchema,
+  rejection: criteriaSchema.nullable(),
+  window: z
+    .strictObject({
+      start: z.iso.datetime().nullable(),
+      end: z.iso.datetime().nullable(),
+      now: z.iso.datetime(),
+      inside: z.boolean(),
+    })
+    .nullable(),
+  ticket: z.strictObject({
+    type: z.string(),
+    number: z.string(),
+    sysId: z.string(),
+    url: z.url(),
+    updatedAt: z.string(),
+    fields: z.record(z.string(), z.strictObject({ value: z.string(), displayValue: z.string() })),
+  }),
+  warnings: z.array(wireErrorSchema),
+  checkedAt: z.iso.datetime(),
+});
+
+export type Answer = z.infer<typeof answerSchema>;
+
+// --- the bench ------------------------------------------------------------------------------------------------
+
+/** A connector over its surroundings, with a fake instance to work against. */
+export interface Bench extends AsyncDisposable {
+  readonly instance: FakeServiceNow;
+  readonly surroundings: Surroundings;
+  readonly tasks: { readonly validate: TaskType; readonly check: TaskType };
+  /** Basic authentication, with the password that the fake knows. */
+  asUser(userName: keyof typeof PASSWORDS): AuthInput;
+  /** A refresh token of the fake's own token server, or of another one. */
+  byRefreshToken(more?: Readonly<Record<string, unknown>>): AuthInput;
+  validate(auth: AuthInput, options?: RunOptions): Promise<Report>;
+  check(auth: AuthInput, question: Readonly<Record<string, unknown>>, options?: RunOptions): Promise<Answer>;
+  /** As the delegate's runner does it: scrubbed, and never rejecting. */
+  outcome(task: TaskType, input: unknown, context?: WatchedContext): Promise<Outcome>;
+}
+
+export interface RunOptions {
+  context?: TaskContext;
+  /** Of the connector. */
+  connector?: Readonly<Record<string, unknown>>;
+  url?: string;
+}
+
+export async function openBench(
+  options: SurroundingsOptions & { instance?: FakeServiceNowOptions } = {},
+): Promise<Bench> {
+  const { clock } = options;
+  const instance = await startFakeServiceNow({ ...(clock === undefined ? {} : { clock }), ...options.instance });
+  const around = surroundings(options);
+  const tasks = tasksOf(around.deps);
+  const inputOf = (auth: AuthInput, run: RunOptions): { connector: Record<string, unknown> } => ({
+    connector: connectorTo(run.url ?? instance.url, auth, run.connector),
+  });
+  const contextOf = (run: RunOptions): TaskContext =>
+    run.context ?? taskContext(clock === undefined ? {} : { clock });
+
+  return {
+    instance,
+    surroundings: around,
+    tasks,
+    asUser(userName) {
+      around.secrets.set(`password-of-${userName}`, PASSWORDS[userName]);
+      return {
+        type: 'UsernamePassword',
+        spec: { username: userName, passwordRef: `test:password-of-${userName}` },
+      };
+    },
+    byRefreshToken(more = {}) {
+      around.secrets.set('client-id', OAUTH.clientId);
+      around.secrets.set('client-secret', OAUTH.clientSecret);
+      around.secrets.set('refresh-token', OAUTH.refreshToken);
+      return {
+        type: 'RefreshTokenGrantType',
+        spec: {
+          clientIdRef: 'test:client-id',
+          clientSecretRef: 'test:client-secret',
+          refreshTokenRef: 'test:refresh-token',
+          tokenUrl: `${instance.url}/oauth_token.do`,
+          ...more,
+        },
+      };
+    },
+    validate: async (auth, run = {}) =>
+      reportSchema.parse(await tasks.validate.prepare(inputOf(auth, run)).run(contextOf(run))),
+    check: async (auth, question, run = {}) =>
+      answerSchema.parse(
+        await tasks.check.prepare({ ...inputOf(auth, run), ...question }).run(contextOf(run)),
+      ),
+    outcome: async (task, input, context = taskContext()) =>
+      await runPrepared(task.prepare(input), context, {
+        effect: task.effect,
+        stopReason: () => undefined,
+        redactor: around.redactor,
+      }),
+    async [Symbol.asyncDispose]() {
+      await around.close();
+      await instance.close();
+    },
+  };
+}
+
+export function tasksOf(deps: ConnectorDeps): Bench['tasks'] {
+  const { tasks } = servicenowConnector(deps);
+  const named = (name: string): TaskType => {
+    const task = tasks.find((candidate) => candidate.name === name);
+    if (task === undefined) throw new Error(`the connector has no task ${name}`);
+    return task;
+  };
+  return { validate: named('servicenow.connector.validate'), check: named('servicenow.approval.check') };
+}
+
+// --- other servers --------------------------------------------------------------------------------------------
+
+/** The client of AD FS, and the identifier under which AD FS knows ServiceNow. */
+export const ADFS_CLIENT = 'client-4711-of-the-delegate';
+export const ADFS_RESOURCE = 'urn:servicenow:resource-of-the-test';
+
+/** Registers the client with AD FS, and AD FS with the instance; its tokens stand for `svc_deploy`. */
+export function joinAdfs(bench: Bench, adfs: FakeAdfs, own: DevelopmentCertificate): AuthInput {
+  adfs.registerClient({
+    clientId: ADFS_CLIENT,
+    certificatePem: own.certificatePem,
+    permissions: [ADFS_RESOURCE],
+    tokenClaims: { upn: 'svc_deploy' },
+  });
+  bench.instance.issuers.trust({
+    issuer: adfs.issuer,
+    jwks: `${adfs.url}/adfs/discovery/keys`,
+    audience: ADFS_RESOURCE,
+    userClaim: 'upn',
+    userField: 'user_name',
+  });
+  bench.surroundings.secrets
+    .set('resource-id', ADFS_RESOURCE)
+    .set('adfs-client-id', ADFS_CLIENT)
+    .set('certificate', own.certificatePem)
+    .set('private-key', own.pkcs8Pem);
+  return {
+    type: 'AdfsClientCredentialsWithCertificate',
+    spec: {
+      resourceIdRef: 'test:resource-id',
+      clientIdRef: 'test:adfs-client-id',
+      certificateRef: 'test:certificate',
+      privateKeyRef: 'test:private-key',
+      adfsUrl: adfs.url,
+    },
+  };
+}
+
+export interface Listening extends AsyncDisposable {
+  /** Origin, without a trailing slash. */
+  readonly url: string;
+}
+
+/** Any other HTTP server, for as long as it is in scope. */
+export async function listen(handle: RequestListener): Promise<Listening> {
+  const server = createServer(handle);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        server.closeAllConnections();
+      }),
+  };
+}
+
+// --- evidence -------------------------------------------------------------------------------------------------
+
+/** Requests that the instance saw for its Table API. */
+export function tableCalls(instance: FakeServiceNow): JournalEntry[] {
+  return instance.journal().filter(({ path }) => path.includes('/api/now/table/'));
+}
+
+/** Requests that the instance saw for a token. */
+export function tokenCalls(instance: FakeServiceNow): JournalEntry[] {
+  return instance.journal().filter(({ path }) => path.startsWith('/oauth_token.do'));
+}
+
+export function formOf({ body }: Pick<JournalEntry, 'body'>): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(body));
+}
+
+/** What the work rejects with, which must be a coded error. */
+export async function failureOf(work: () => unknown): Promise<DelegateError> {
+  try {
+    await work();
+  } catch (thrown) {
+    expect(thrown).to.be.instanceOf(DelegateError);
+    if (thrown instanceof DelegateError) return thrown;
+  }
+  throw new Error('nothing failed');
+}
+
+/** The checks of a report in order, each as `id status`. */
+export function steps({ checks }: Report): string[] {
+  return checks.map(({ id, status }) => `${id} ${status}`);
+}

@@ -1,0 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Folders of one test file, each removed after its test. */
+export function tempDirs(): () => Promise<string> {
+  const made: string[] = [];
+  afterEach(async () => {
+    await Promise.all(made.splice(0).map((path) => rm(path, { recursive: true, force: true })));
+  });
+  return async () => {
+    const path = await mkdtemp(join(tmpdir(), 'delegate-test-'));
+    made.push(path);
+    return path;
+  };
+}
