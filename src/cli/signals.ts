@@ -1,16 +1,20 @@
+/** What a shell reports for a process that ended by the signal: 128 and its number. */
+const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
+
+type StopSignal = keyof typeof EXIT_CODES;
+
 /**
- * The first SIGTERM or SIGINT asks to stop, the second ends the process at once with the shell's code for it
- * (128 + signal). Disposing takes the handlers away, so that nothing keeps an ended process alive.
+ * The first SIGTERM, SIGINT or SIGHUP asks to stop, the second ends the process at once. Disposing takes the
+ * handlers away, so that nothing keeps an ended process alive.
  */
-export function onStopSignals(stop: (signal: NodeJS.Signals) => void): Disposable {
-  const codes = { SIGTERM: 143, SIGINT: 130 } as const;
+export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
   let asked = false;
-  const onSignal = (signal: 'SIGTERM' | 'SIGINT'): void => {
-    if (asked) process.exit(codes[signal]);
+  const onSignal = (signal: StopSignal): void => {
+    if (asked) process.exit(EXIT_CODES[signal]);
     asked = true;
     stop(signal);
   };
-  const listeners = (['SIGTERM', 'SIGINT'] as const).map((signal) => {
+  const listeners = (['SIGTERM', 'SIGINT', 'SIGHUP'] as const).map((signal) => {
     const listener = (): void => onSignal(signal);
     process.on(signal, listener);
     return { signal, listener };
@@ -23,7 +27,7 @@ export function onStopSignals(stop: (signal: NodeJS.Signals) => void): Disposabl
 }
 
 /** Resolves at the first signal. */
-export async function stopSignal(): Promise<NodeJS.Signals> {
+export async function stopSignal(): Promise<StopSignal> {
   return await new Promise((resolve) => {
     onStopSignals(resolve);
   });

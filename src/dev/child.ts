@@ -41,6 +41,8 @@ export class Child implements AsyncDisposable {
     this.#process = spawn(process.execPath, [...options.argv], {
       env: options.env,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own: Ctrl+C in a terminal is for whoever owns the world, who stops the rest in order.
+      detached: true,
     });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream === null) continue;
