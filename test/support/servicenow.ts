@@ -59,7 +59,9 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
     read(locator: string): Promise<string> {
       const value = secrets.get(locator);
       return value === undefined
-        ? Promise.reject(secretNotFound(`test:${locator}`, `The secret test:${locator} is not there.`, 'Set it.'))
+        ? Promise.reject(
+            secretNotFound(`test:${locator}`, `The secret test:${locator} is not there.`, 'Set it.'),
+          )
         : Promise.resolve(value);
     },
   };
@@ -157,6 +159,11 @@ const reportSchema = z.strictObject({
 
 export type Report = z.infer<typeof reportSchema>;
 
+/** Throws if it is not exactly what the contract says. */
+export function readReport(output: unknown): Report {
+  return reportSchema.parse(output);
+}
+
 const criteriaSchema = z.strictObject({
   met: z.boolean(),
   conditions: z.array(
@@ -227,7 +234,10 @@ export async function openBench(
   options: SurroundingsOptions & { instance?: FakeServiceNowOptions } = {},
 ): Promise<Bench> {
   const { clock } = options;
-  const instance = await startFakeServiceNow({ ...(clock === undefined ? {} : { clock }), ...options.instance });
+  const instance = await startFakeServiceNow({
+    ...(clock === undefined ? {} : { clock }),
+    ...options.instance,
+  });
   const around = surroundings(options);
   const tasks = tasksOf(around.deps);
   const inputOf = (auth: AuthInput, run: RunOptions): { connector: Record<string, unknown> } => ({
@@ -263,7 +273,7 @@ export async function openBench(
       };
     },
     validate: async (auth, run = {}) =>
-      reportSchema.parse(await tasks.validate.prepare(inputOf(auth, run)).run(contextOf(run))),
+      readReport(await tasks.validate.prepare(inputOf(auth, run)).run(contextOf(run))),
     check: async (auth, question, run = {}) =>
       answerSchema.parse(
         await tasks.check.prepare({ ...inputOf(auth, run), ...question }).run(contextOf(run)),

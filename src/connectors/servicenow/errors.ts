@@ -23,6 +23,17 @@ const MAX_SERVER_TEXT = 300;
 /** As much of a page as its kind can be told from. */
 const SNIFFED_CHARS = 20_000;
 
+/** To a 403 that does not come in the envelope of the API (KB0793431). */
+const ADDRESS_REFUSED_HINT =
+  "This is not the API's own refusal: check the IP address access control of the instance, and whether a firewall or proxy refuses this delegate.";
+
+/** To a page of this status instead of JSON. */
+const PAGE_HINTS: Readonly<Record<number, string>> = {
+  // The servlet container, which reads the request before ServiceNow does, says so to a request line too long.
+  400: 'The request may be too long: use fewer fields in the criteria. Otherwise check serviceNowUrl.',
+  403: ADDRESS_REFUSED_HINT,
+};
+
 /**
  * What an answer means if it is not a JSON answer of status 2xx; undefined if it is. One pure function: status,
  * content type and shape decide. Server text is passed on (bounded) as evidence and never decides, but for the
@@ -67,7 +78,10 @@ function judgeStatus(response: HttpResponse, request: RequestFacts): DelegateErr
     case 403:
       return failure('servicenow.forbidden', `${target}: ${userOf(request)} may not read this.`, response, {
         category: 'permission',
-        hint: 'Give the user a role that may read it: sn_change_read, sn_incident_read or itil, and access to the Table API.',
+        hint:
+          serverTextOf(response) === undefined
+            ? ADDRESS_REFUSED_HINT
+            : 'Give the user a role that may read it: sn_change_read, sn_incident_read or itil, and access to the Table API.',
       });
     case 404:
       return failure(
@@ -208,7 +222,9 @@ function judgePage(response: HttpResponse, request: RequestFacts): DelegateError
     response,
     {
       category: 'not-servicenow',
-      hint: 'Check serviceNowUrl, and whether a proxy or firewall answers in the place of ServiceNow.',
+      hint:
+        PAGE_HINTS[response.status] ??
+        'Check serviceNowUrl, and whether a proxy or firewall answers in the place of ServiceNow.',
     },
   );
 }
@@ -287,7 +303,8 @@ function describeType(response: HttpResponse): string {
 }
 
 function targetOf(location: string | undefined, base: string): URL | undefined {
-  return location !== undefined && URL.canParse(location, base) ? new URL(location, base) : undefined;
+  const target = location !== undefined && URL.canParse(location, base) ? new URL(location, base) : undefined;
+  return target !== undefined && /^https?:$/.test(target.protocol) ? target : undefined;
 }
 
 function userOf(request: RequestFacts): string {

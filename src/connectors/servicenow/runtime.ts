@@ -11,7 +11,7 @@ import type { ConnectorSettings } from './schema.ts';
 export interface ServiceNowRuntime {
   readonly deps: ConnectorDeps;
   readonly gates: InstanceGates;
-  readonly auth: AuthDeps;
+  readonly auth: Omit<AuthDeps, 'connector'>;
 }
 
 export function createRuntime(deps: ConnectorDeps): ServiceNowRuntime {
@@ -77,10 +77,19 @@ export async function openClient(
   runtime: ServiceNowRuntime,
   context: TaskContext,
 ): Promise<{ client: ServiceNowClient; authentication: Authentication }> {
-  const method = authMethod(connector.spec.auth);
-  const secrets = await resolveSecrets(method, runtime.deps, context.signal);
-  const authentication = method.open(secrets, runtime.auth);
+  const secrets = await resolveSecrets(authMethod(connector.spec.auth), runtime.deps, context.signal);
+  const authentication = openAuthentication(connector, secrets, runtime);
   return { client: clientFor(connector, authentication, runtime), authentication };
+}
+
+export function openAuthentication(
+  connector: ConnectorSettings,
+  secrets: ResolvedSecrets,
+  { auth }: ServiceNowRuntime,
+): Authentication {
+  // The identifier alone would not do: two projects of the manager may have a connector of the same one.
+  const owner = `${connector.identifier} ${connector.spec.serviceNowUrl.baseUrl}`;
+  return authMethod(connector.spec.auth).open(secrets, { ...auth, connector: owner });
 }
 
 export function clientFor(

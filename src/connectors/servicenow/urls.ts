@@ -10,8 +10,8 @@ export interface InstanceAddress {
 /** What a URL parser and a server could read differently: encoded dots, slashes and backslashes, parameters. */
 const AMBIGUOUS_PATH = /%2e|%2f|%5c|\\|;|\p{Cc}/iu;
 
-/** Pages of the user interface: classic (`….do`) and the newer `/now/…` workspaces. */
-const UI_PATH = /^\/(?:now(?:\/|$)|[^/]+\.do(?:\/|$)|login(?:\/|$))/;
+/** Pages of the user interface: classic (`….do`, below a context path too) and the newer `/now/…` workspaces. */
+const UI_PATH = /^\/(?:now|login)(?:\/|$)|\/[^/]+\.do(?:\/|$)/;
 
 /** @throws TypeError whose message says what is wrong with the text, without naming the field */
 export function parseInstanceUrl(text: string): InstanceAddress {

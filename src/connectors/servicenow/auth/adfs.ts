@@ -11,20 +11,30 @@ import { fieldsOf, required, type AuthMethod } from './method.ts';
 /** AD FS client credentials with a certificate: a signed assertion (RFC 7523) is exchanged for a bearer. */
 export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
   secretFields: (auth) => fieldsOf(auth.spec),
+  tokenEndpoint: (auth) => auth.spec.adfsUrl,
+  signsWithKey: true,
   open(auth, secrets, deps) {
-    const { clock, tokens, send, protect } = deps;
+    const { clock, tokens, send, protect, connector } = deps;
     const endpoint = auth.spec.adfsUrl;
     const clientId = required(secrets, 'clientIdRef');
     const resource = required(secrets, 'resourceIdRef');
     const certificate = required(secrets, 'certificateRef');
     const privateKey = required(secrets, 'privateKeyRef');
     const passphrase = secrets.get('passphraseRef');
-    const key = tokenKey(['adfs', endpoint.href, clientId, resource, certificate, privateKey, passphrase]);
+    const key = tokenKey([
+      connector,
+      'adfs',
+      endpoint.href,
+      clientId,
+      resource,
+      certificate,
+      privateKey,
+      passphrase,
+    ]);
     const readKey = (): KeyMaterial =>
       readKeyMaterial({ certificate, privateKey, passphrase, now: clock.now() });
     return {
       user: undefined,
-      tokenEndpoint: endpoint,
       keyMaterial: readKey,
       async authorize(signal) {
         const answer = await tokens.get(

@@ -17,6 +17,8 @@ export const AUTH_CAPABILITIES: readonly string[] = Object.keys(methods).map(
 
 export interface BoundAuth {
   secretFields: readonly SecretField[];
+  tokenEndpoint: URL | undefined;
+  signsWithKey: boolean;
   open(secrets: ResolvedSecrets, deps: AuthDeps): Authentication;
 }
 
@@ -38,6 +40,8 @@ function bind<T extends AuthType>(
 ): BoundAuth {
   return {
     secretFields: method.secretFields(auth),
+    tokenEndpoint: method.tokenEndpoint(auth),
+    signsWithKey: method.signsWithKey,
     open: (secrets, deps) => method.open(auth, secrets, deps),
   };
 }

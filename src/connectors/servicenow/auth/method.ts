@@ -14,6 +14,8 @@ export interface AuthDeps {
   tokens: TokenSource;
   refreshTokens: RefreshTokens;
   protect: (value: string) => Secret;
+  /** Whose tokens they are; a part of every token's key, so that no two connectors share one. */
+  connector: string;
 }
 
 /** A setting that holds a secret reference, by its name in `auth.spec`. */
@@ -41,7 +43,6 @@ export interface Authorization {
 export interface Authentication {
   /** The user as far as it may be named in texts; undefined if it is itself a secret. */
   readonly user: string | undefined;
-  readonly tokenEndpoint: URL | undefined;
   /** Checks key and certificate; undefined where there are none. Throws `key-material.…`. */
   readonly keyMaterial: (() => KeyMaterial) | undefined;
   authorize(signal: AbortSignal): Promise<Authorization>;
@@ -53,6 +54,10 @@ export interface Authentication {
 
 export interface AuthMethod<T extends AuthType> {
   secretFields(auth: AuthOf<T>): readonly SecretField[];
+  /** Where its tokens come from; undefined if it needs none. */
+  tokenEndpoint(auth: AuthOf<T>): URL | undefined;
+  /** Whether there are a key and a certificate to check. */
+  readonly signsWithKey: boolean;
   open(auth: AuthOf<T>, secrets: ResolvedSecrets, deps: AuthDeps): Authentication;
 }
 

@@ -9,16 +9,21 @@ import { fieldsOf, required, type AuthMethod } from './method.ts';
 /** OIDC refresh token (RFC 6749, section 6): exchanged for a bearer whenever the last one has run out. */
 export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
   secretFields: (auth) => fieldsOf(auth.spec),
+  tokenEndpoint: (auth) => auth.spec.tokenUrl,
+  signsWithKey: false,
   open(auth, secrets, deps) {
-    const { tokens, send, protect, refreshTokens } = deps;
+    const { tokens, send, protect, refreshTokens, connector } = deps;
     const { tokenUrl: endpoint, scope, tokenType } = auth.spec;
     const clientId = required(secrets, 'clientIdRef');
     const clientSecret = secrets.get('clientSecretRef');
     const stored = required(secrets, 'refreshTokenRef');
-    const key = tokenKey(['refresh-token', endpoint.href, clientId, clientSecret, stored, scope, tokenType]);
+    // Access tokens belong to one connector. The refresh token is one and the same wherever it stands: what a
+    // rotation has replaced must not be sent again by another connector either.
+    const grant = tokenKey(['refresh-token', endpoint.href, clientId, stored]);
+    const key = tokenKey([connector, grant, clientSecret, scope, tokenType]);
 
-    const obtain = async (signal: AbortSignal): Promise<TokenAnswer> => {
-      const current = refreshTokens.current(key, stored);
+    const exchange = async (signal: AbortSignal): Promise<TokenAnswer> => {
+      const current = refreshTokens.current(grant, stored);
       const answer = await redeemRefreshToken(
         { endpoint, clientId, clientSecret, refreshToken: current, scope },
         { send, protect, signal },
@@ -26,14 +31,15 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
       const renewed = answer.refreshToken;
       // Kept before anybody uses the access token: from now on the old refresh token may be worth nothing.
       if (renewed !== undefined && renewed.reveal() !== current.reveal()) {
-        await refreshTokens.rotated(key, renewed);
+        await refreshTokens.rotated(grant, renewed);
       }
       return answer;
     };
+    const obtain = (signal: AbortSignal): Promise<TokenAnswer> =>
+      refreshTokens.inTurn(grant, () => exchange(signal));
 
     return {
       user: undefined,
-      tokenEndpoint: endpoint,
       keyMaterial: undefined,
       async authorize(signal) {
         const answer = await tokens.get(key, obtain, signal);
@@ -43,7 +49,7 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
         );
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
-      warnings: () => (refreshTokens.isOutdated(key) ? [storedTokenOutdated()] : []),
+      warnings: () => (refreshTokens.isOutdated(grant) ? [storedTokenOutdated()] : []),
     };
   },
 };

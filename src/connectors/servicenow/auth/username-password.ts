@@ -6,6 +6,8 @@ import { fieldsOf, required, type AuthMethod } from './method.ts';
  */
 export const usernamePassword: AuthMethod<'UsernamePassword'> = {
   secretFields: (auth) => fieldsOf(auth.spec),
+  tokenEndpoint: () => undefined,
+  signsWithKey: false,
   open(auth, secrets, { protect }) {
     const user = auth.spec.username ?? required(secrets, 'usernameRef').reveal();
     const password = required(secrets, 'passwordRef').reveal();
@@ -14,7 +16,6 @@ export const usernamePassword: AuthMethod<'UsernamePassword'> = {
     protect(encoded);
     return {
       user: auth.spec.username,
-      tokenEndpoint: undefined,
       keyMaterial: undefined,
       authorize: () => Promise.resolve({ header, bearer: undefined, accessToken: undefined }),
       refused: () => false,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { wireErrorSchema } from '../../../protocol/messages.ts';
-import { DelegateError } from '../../../kit/errors.ts';
+import { DelegateError, wrap } from '../../../kit/errors.ts';
 import { toTimestamp } from '../../../kit/time.ts';
 import { defineTask, type TaskContext, type TaskType } from '../../connector.ts';
 import type { Row } from '../answer.ts';
@@ -155,14 +155,23 @@ async function readTicket(
   return row;
 }
 
-/** The names that this user can read of the ticket, to propose one for a name that it can't. */
+/**
+ * The names that this user can read of the ticket, to propose one for a name that it can't. None if this second
+ * look fails: what is known already must not be hidden behind it.
+ */
 async function readableFields(
   client: ServiceNowClient,
   ticket: TicketName,
   context: TaskContext,
 ): Promise<string[]> {
-  const [row] = await readRows(client, ticket, {}, context);
-  return Object.keys(row ?? {});
+  try {
+    const [row] = await readRows(client, ticket, {}, context);
+    return Object.keys(row ?? {});
+  } catch (thrown) {
+    context.signal.throwIfAborted();
+    context.log.info({ code: wrap(thrown).code }, 'no field names can be proposed');
+    return [];
+  }
 }
 
 async function readRows(

@@ -15,7 +15,7 @@ export interface Check {
 export interface Finding<T> {
   value: T;
   detail?: string;
-  warning?: DelegateError;
+  warning?: DelegateError | undefined;
 }
 
 /** Runs checks one after another and keeps the report. */
@@ -59,7 +59,9 @@ export class CheckList {
     this.checks.push({ id, title, status: 'skipped', durationMs: 0 });
   }
 
+  /** What two checks notice is said once. */
   warn(warning: DelegateError): void {
+    if (this.warnings.some(({ code }) => code === warning.code)) return;
     this.warnings.push(warning.toWire());
   }
 }

@@ -5,12 +5,13 @@ import { certificateFacts } from '../../../oauth/key-material.ts';
 import { jwtFacts } from '../../../oauth/jwt-facts.ts';
 import { wireErrorSchema } from '../../../protocol/messages.ts';
 import { defineTask, type ConnectionFacts, type TaskContext, type TaskType } from '../../connector.ts';
-import { authMethod } from '../auth/index.ts';
-import type { Authentication, ResolvedSecrets } from '../auth/method.ts';
-import type { TableAnswer } from '../client.ts';
+import { authMethod, type BoundAuth } from '../auth/index.ts';
+import type { Authentication } from '../auth/method.ts';
+import type { ServiceNowClient, TableAnswer } from '../client.ts';
 import {
   assertConnectorAllowed,
   clientFor,
+  openAuthentication,
   resolveSecrets,
   settingsWarnings,
   type ServiceNowRuntime,
@@ -20,6 +21,8 @@ import { CheckList } from './check-list.ts';
 
 /** A clock that is further off than this is worth a warning: tokens are judged by it. */
 const MAX_SKEW_MS = 30_000;
+/** Tasks among which one must be visible, so that the user counts as one who sees tasks. */
+const WIDER_LOOK_ROWS = 100;
 
 const checkSchema = z.object({
   id: z.enum(['secrets', 'key-material', 'network', 'token', 'api', 'access', 'clock']),
@@ -84,54 +87,47 @@ async function check(
     const resolved = await resolveSecrets(method, runtime.deps, context.signal);
     return { value: resolved, detail: `${resolved.size} of ${method.secretFields.length}` };
   });
-  const authentication = secrets && open(method, secrets, runtime);
-  const keyUsable = await checkKeyMaterial(authentication, list);
-  const reachable = await checkNetwork(connector, authentication, runtime, list, context);
-
-  const ready = keyUsable && reachable ? authentication : undefined;
-  const token = await checkToken(connector, ready, list, context);
-  const answer = await checkApi(connector, token ? ready : undefined, runtime, list, context);
-  await checkAccess(answer, list);
+  const opened = secrets && openAuthentication(connector, secrets, runtime);
+  const keyed = await checkKeyMaterial(method, opened, list);
+  const reachable = await checkNetwork(connector, method, runtime, list, context);
+  const authentication = await checkToken(method, reachable ? keyed : undefined, list, context);
+  const client = authentication && clientFor(connector, authentication, runtime);
+  const answer = await checkApi(client, list, context);
+  await checkAccess(client, answer, list, context);
   await checkClock(answer, list);
-  if (answer !== undefined) for (const warning of authentication?.warnings() ?? []) list.warn(warning);
+  for (const warning of keyed?.warnings() ?? []) list.warn(warning);
 }
 
-function open(
-  method: ReturnType<typeof authMethod>,
-  secrets: ResolvedSecrets,
-  runtime: ServiceNowRuntime,
-): Authentication {
-  return method.open(secrets, runtime.auth);
-}
-
-/** True if there is nothing to check as well. */
+/** The authentication again, if its key can be used or it has none. */
 async function checkKeyMaterial(
+  method: BoundAuth,
   authentication: Authentication | undefined,
   list: CheckList,
-): Promise<boolean> {
+): Promise<Authentication | undefined> {
+  if (!method.signsWithKey) return authentication;
+  const title = 'Key and certificate fit';
   const read = authentication?.keyMaterial;
-  if (read === undefined) return authentication !== undefined;
-  const material = await list.run('key-material', 'Key and certificate fit', () => {
-    const keyMaterial = read();
-    const { subject, notAfter } = certificateFacts(keyMaterial.leaf);
-    return Promise.resolve({
-      value: keyMaterial,
-      detail: `${subject}, valid until ${notAfter.slice(0, 10)}`,
-    });
+  if (read === undefined) {
+    list.skip('key-material', title);
+    return undefined;
+  }
+  return await list.run('key-material', title, () => {
+    const { subject, notAfter } = certificateFacts(read().leaf);
+    const [warning] = authentication?.warnings() ?? [];
+    const detail = `${subject}, valid until ${notAfter.slice(0, 10)}`;
+    return Promise.resolve({ value: authentication, detail, warning });
   });
-  return material !== undefined;
 }
 
-/** ServiceNow and the token server, each over the connection that the real call will use. */
+/** ServiceNow and the token server, each over the connection that the real call will use. It needs no secrets. */
 async function checkNetwork(
   connector: ConnectorSettings,
-  authentication: Authentication | undefined,
+  { tokenEndpoint }: BoundAuth,
   runtime: ServiceNowRuntime,
   list: CheckList,
   context: TaskContext,
 ): Promise<boolean> {
   const instance = new URL(connector.spec.serviceNowUrl.baseUrl);
-  const tokenEndpoint = authentication?.tokenEndpoint;
   const targets = tokenEndpoint === undefined ? [instance] : [instance, tokenEndpoint];
   const reached = await list.run('network', 'Hosts can be reached', async () => {
     const seen: string[] = [];
@@ -150,23 +146,22 @@ function describeConnection(url: URL, { address, tls }: ConnectionFacts): string
   return `${url.host} at ${address}, ${protocol}, certificate of ${subject} by ${issuer} until ${validTo.slice(0, 10)}`;
 }
 
-/** True if a request can be authorised. Basic authentication exchanges nothing, so there is no such check. */
+/** The authentication again, if it can authorise a request. Without a token server there is no such check. */
 async function checkToken(
-  connector: ConnectorSettings,
+  { tokenEndpoint }: BoundAuth,
   authentication: Authentication | undefined,
   list: CheckList,
   context: TaskContext,
-): Promise<boolean> {
-  if (connector.spec.auth.type === 'UsernamePassword') return authentication !== undefined;
+): Promise<Authentication | undefined> {
+  if (tokenEndpoint === undefined) return authentication;
   if (authentication === undefined) {
     list.skip('token', 'Token is issued');
-    return false;
+    return undefined;
   }
-  const issued = await list.run('token', 'Token is issued', async () => {
+  return await list.run('token', 'Token is issued', async () => {
     const { bearer } = await authentication.authorize(context.signal);
-    return { value: true, detail: describeToken(bearer && jwtFacts(bearer)) };
+    return { value: authentication, detail: describeToken(bearer && jwtFacts(bearer)) };
   });
-  return issued === true;
 }
 
 /** What the token says of itself: what a person compares with the OIDC entity when ServiceNow refuses it. */
@@ -182,39 +177,58 @@ function describeToken(facts: ReturnType<typeof jwtFacts>): string {
 }
 
 async function checkApi(
-  connector: ConnectorSettings,
-  authentication: Authentication | undefined,
-  runtime: ServiceNowRuntime,
+  client: ServiceNowClient | undefined,
   list: CheckList,
   context: TaskContext,
 ): Promise<TableAnswer | undefined> {
-  if (authentication === undefined) {
+  if (client === undefined) {
     list.skip('api', 'Table API answers');
     return undefined;
   }
   return await list.run('api', 'Table API answers', async () => {
-    const client = clientFor(connector, authentication, runtime);
     const answer = await client.readTable({ table: 'task', params: { sysparm_limit: '1' } }, context);
     return { value: answer, detail: `HTTP ${answer.response.status}` };
   });
 }
 
-async function checkAccess(answer: TableAnswer | undefined, list: CheckList): Promise<void> {
-  if (answer === undefined) {
+async function checkAccess(
+  client: ServiceNowClient | undefined,
+  answer: TableAnswer | undefined,
+  list: CheckList,
+  context: TaskContext,
+): Promise<void> {
+  if (client === undefined || answer === undefined) {
     list.skip('access', 'User sees tasks');
     return;
   }
-  await list.run('access', 'User sees tasks', () => {
-    const visible = answer.rows.some((row) => Object.keys(row).length > 0);
-    return Promise.resolve(visible ? { value: true } : { value: false, warning: seesNothing() });
+  await list.run('access', 'User sees tasks', async () => {
+    const visible = showsTask(answer) || showsTask(await widerLook(client, context));
+    return visible ? { value: true } : { value: false, warning: seesNothing() };
   });
 }
 
+/**
+ * ServiceNow cuts the page before it looks at the rights, so that a user who may read changes alone gets an empty
+ * page whenever the first task is an incident.
+ */
+function widerLook(client: ServiceNowClient, context: TaskContext): Promise<TableAnswer> {
+  const params = { sysparm_fields: 'sys_id', sysparm_limit: String(WIDER_LOOK_ROWS) };
+  return client.readTable({ table: 'task', params }, context);
+}
+
+function showsTask({ rows }: TableAnswer): boolean {
+  return rows.some((row) => Object.keys(row).length > 0);
+}
+
 function seesNothing(): DelegateError {
-  return new DelegateError('servicenow.no-visible-tasks', 'The user is accepted but sees no tasks.', {
-    category: 'permission',
-    hint: 'Give the user the roles for what it shall read, usually itil, or sn_change_read, sn_incident_read and sn_problem_read.',
-  });
+  return new DelegateError(
+    'servicenow.no-visible-tasks',
+    `The user is accepted, but sees none of the first ${WIDER_LOOK_ROWS} tasks.`,
+    {
+      category: 'permission',
+      hint: 'Give the user the roles for what it shall read, usually itil, or sn_change_read, sn_incident_read and sn_problem_read.',
+    },
+  );
 }
 
 async function checkClock(answer: TableAnswer | undefined, list: CheckList): Promise<void> {
