@@ -2,59 +2,71 @@ import { DelegateError } from '../kit/errors.ts';
 import { sleep, type Clock } from '../kit/time.ts';
 import type { Logger } from '../observability/logger.ts';
 import { afterClose } from '../protocol/close-codes.ts';
-import type { Drain } from '../protocol/messages.ts';
 import { failuresAfter, setbackOf, waitMs, type Setback } from './pace.ts';
-import type { Session, SessionEnd } from './session.ts';
+import type { Session } from './session.ts';
+import type { CloseInfo } from './transport.ts';
 
 export interface ConnectionLoopOptions {
   /** One attempt: enrol if needed, dial, hello, welcome. Rejects with whatever stood in the way. */
   open: (signal: AbortSignal) => Promise<Session>;
-  /** The manager no longer accepts the identity: the next attempt should enrol again, if it can. */
-  onNotAuthenticated: () => void;
+  /** The manager did not accept the token of this attempt, or the identity behind it. */
+  onNotAuthenticated: (next: 'new-token' | 'enrol-again') => void;
   onSession: (session: Session | undefined) => void;
   clock: Clock;
   random: () => number;
   log: Logger;
 }
 
-type Turn = { is: 'ended'; end: SessionEnd } | { is: 'drain'; drain: Drain };
-
 /**
  * Keeps one session open, for ever: opens, waits for its end, judges why, waits, opens again. A drain opens the
  * next session before it closes the old one. Ends only by its signal, or when another process took the identity.
  */
 export async function runConnectionLoop(options: ConnectionLoopOptions, signal: AbortSignal): Promise<void> {
-  const { clock, random, log } = options;
+  const { log } = options;
   let failures = 0;
   let previous: Session | undefined;
   for (;;) {
     const opened = await openWithBackoff(options, failures, signal);
-    const session = opened.session;
+    const { session } = opened;
     failures = opened.failures;
-    previous?.stopCredit();
     options.onSession(session);
     log.info({ sessionId: session.sessionId }, 'session open');
-    await previous?.leave('moved to another session');
+    // A stop between the welcome and this line has seen no session to leave.
+    if (signal.aborted) await session.leave('the delegate stops');
+    await previous?.retire('moved to another session');
     previous = undefined;
 
-    const turn = await Promise.race<Turn>([
-      session.ended.then((end) => ({ is: 'ended', end })),
-      session.drainAsked.then((drain) => ({ is: 'drain', drain })),
-    ]);
-    if (turn.is === 'drain') {
-      const { reason, reconnectAfterMs } = turn.drain;
-      log.info({ why: reason, reconnectAfterMs }, 'the manager asks to move');
-      await sleep(clock, random() * reconnectAfterMs, signal);
+    const end = await endUnlessMoved(session, options, signal);
+    failures = failuresAfter(session.lastedMs, failures);
+    if (end === undefined) {
       previous = session;
       continue;
     }
     options.onSession(undefined);
     signal.throwIfAborted();
-    const { code, reason } = turn.end;
+    const { code, reason } = end;
     log.warn({ code, why: reason }, 'session ended');
-    failures = failuresAfter(turn.end, failures);
     await pause(options, { next: afterClose(code), retryAfterMs: undefined }, failures, signal);
     failures += 1;
+  }
+}
+
+/** The session's end; undefined if the manager asked it to move, and the time has come with the session still open. */
+async function endUnlessMoved(
+  session: Session,
+  { clock, random, log }: ConnectionLoopOptions,
+  signal: AbortSignal,
+): Promise<CloseInfo | undefined> {
+  const drain = await Promise.race([session.ended.then(() => undefined), session.drainAsked]);
+  if (drain === undefined) return await session.ended;
+  const { reason, reconnectAfterMs } = drain;
+  log.info({ why: reason, reconnectAfterMs }, 'the manager asks to move');
+  const ended = new AbortController();
+  const untilMove = sleep(clock, random() * reconnectAfterMs, AbortSignal.any([signal, ended.signal]));
+  try {
+    return await Promise.race([session.ended, untilMove.then(() => undefined)]);
+  } finally {
+    ended.abort();
   }
 }
 
@@ -64,11 +76,12 @@ async function openWithBackoff(
   signal: AbortSignal,
 ): Promise<{ session: Session; failures: number }> {
   for (let failures = failuresBefore; ; failures += 1) {
+    signal.throwIfAborted();
     try {
       return { session: await options.open(signal), failures };
     } catch (thrown) {
       signal.throwIfAborted();
-      options.log.warn({ err: thrown }, 'no session');
+      logFailure(options.log, thrown);
       await pause(options, setbackOf(thrown), failures, signal);
     }
   }
@@ -81,11 +94,18 @@ async function pause(
   signal: AbortSignal,
 ): Promise<void> {
   if (setback.next === 'stay-away') throw superseded();
-  if (setback.next === 'new-token') options.onNotAuthenticated();
+  if (setback.next === 'new-token' || setback.next === 'enrol-again')
+    options.onNotAuthenticated(setback.next);
   const ms = waitMs(setback, failures, options.random);
   const loud = setback.next === 'slowest-pace' ? 'error' : 'info';
   options.log[loud]({ waitMs: Math.round(ms), next: setback.next }, 'trying again later');
   await sleep(options.clock, ms, signal);
+}
+
+/** What went wrong and what to do, in fields; a stack only for what nobody foresaw. */
+function logFailure(log: Logger, thrown: unknown): void {
+  if (thrown instanceof DelegateError) log.warn(thrown.toWire(), 'no session');
+  else log.warn({ err: thrown }, 'no session');
 }
 
 function superseded(): DelegateError {

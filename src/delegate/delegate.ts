@@ -31,6 +31,8 @@ export const DEFAULT_GRACE_MS = 25_000;
 const FLUSH_WITHIN_MS = 3_000;
 /** How often a stop says what it still waits for. */
 const STILL_WAITING_EVERY_MS = 5_000;
+/** Sessions closed with 4401 in a row, each with a new token, before the identity itself is taken for unknown. */
+const REFUSED_BEFORE_ENROLLING = 2;
 const NANOSECONDS_PER_MS = 1_000_000;
 
 export interface DelegateOptions {
@@ -64,7 +66,8 @@ export class Delegate {
   #phase: Phase = 'starting';
   #identity: Identity | undefined;
   #session: Session | undefined;
-  #mustEnrol = false;
+  #connectsRefused = 0;
+  #loop: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: DelegateOptions) {
@@ -106,12 +109,16 @@ export class Delegate {
     this.#loopDelay.enable();
     try {
       this.#identity = await loadIdentity(stateDir, (value) => redactor.register(value));
+      // Trying again can't bring a token that nobody gave.
+      if (this.#knownEnrolment() === undefined && this.#options.enrolmentToken === undefined) {
+        throw noEnrolmentToken(this.#options.managerUrl);
+      }
       await this.#workload.recover();
-      await runConnectionLoop(
+      this.#loop = runConnectionLoop(
         {
           open: (signal) => this.#open(signal),
-          onNotAuthenticated: () => {
-            this.#mustEnrol = true;
+          onNotAuthenticated: (next) => {
+            this.#connectsRefused += next === 'enrol-again' ? REFUSED_BEFORE_ENROLLING : 1;
           },
           onSession: (session) => this.#onSession(session),
           clock,
@@ -120,6 +127,7 @@ export class Delegate {
         },
         this.#end.signal,
       );
+      await this.#loop;
     } catch (thrown) {
       if (this.#end.signal.aborted) {
         await this.#stopping;
@@ -128,7 +136,8 @@ export class Delegate {
       this.#setPhase('failed');
       this.#workload.drain();
       this.#workload.stopAll('the delegate failed');
-      await this.#workload.idle();
+      await endsWithin(this.#workload.idle(), FLUSH_WITHIN_MS, clock);
+      await this.#session?.leave('the delegate failed');
       throw wrap(thrown);
     } finally {
       this.#loopDelay.disable();
@@ -170,6 +179,8 @@ export class Delegate {
       // First the loop's signal, so that it takes the end of this session for the last one.
       this.#end.abort(new Error('the delegate stops'));
       await this.#session?.leave(reason);
+      // It ends by the signal, and `run` has told of any other end.
+      await this.#loop?.catch(() => {});
       this.#setPhase('stopped');
     }
   }
@@ -217,10 +228,13 @@ export class Delegate {
   async #enrolled(signal: AbortSignal): Promise<Enrolment> {
     const { managerUrl, enrolmentToken, name, version, send, stateDir, log } = this.#options;
     const identity = this.#knownIdentity();
-    const known = identity.enrolment?.managerUrl === managerUrl ? identity.enrolment : undefined;
-    if (known !== undefined && !(this.#mustEnrol && enrolmentToken !== undefined)) return known;
+    const known = this.#knownEnrolment();
+    const mayEnrolAgain = this.#connectsRefused >= REFUSED_BEFORE_ENROLLING && enrolmentToken !== undefined;
+    if (known !== undefined && !mayEnrolAgain) return known;
     if (enrolmentToken === undefined) throw noEnrolmentToken(managerUrl);
     this.#setPhase('enrolling');
+    // Before the answer: a token that is used up must not keep away an identity that the manager knows again.
+    this.#connectsRefused = 0;
     const response = await enrol(
       send,
       managerUrl,
@@ -230,16 +244,16 @@ export class Delegate {
     );
     const enrolled = await saveEnrolment(stateDir, identity, managerUrl, response);
     this.#identity = enrolled;
-    this.#mustEnrol = false;
     log.info({ delegateId: response.delegateId }, 'enrolled');
     return enrolled.enrolment;
   }
 
   #onSession(session: Session | undefined): void {
     this.#session = session;
-    if (session !== undefined && this.#phase === 'draining')
-      session.announceDraining('the delegate is leaving');
-    if (this.#phase !== 'draining') this.#setPhase(session === undefined ? 'connecting' : 'ready');
+    this.#setPhase(session === undefined ? 'connecting' : 'ready');
+    if (session === undefined) return;
+    this.#connectsRefused = 0;
+    if (this.#phase === 'draining') session.announceDraining('the delegate is leaving');
   }
 
   #hello(): Hello {
@@ -284,16 +298,27 @@ export class Delegate {
     };
   }
 
+  /** Undefined before the first enrolment with the manager that is configured now. */
+  #knownEnrolment(): Enrolment | undefined {
+    const enrolment = this.#identity?.enrolment;
+    return enrolment?.managerUrl === this.#options.managerUrl ? enrolment : undefined;
+  }
+
   #knownIdentity(): Identity {
     if (this.#identity === undefined) throw new Error('the identity is used before it was loaded');
     return this.#identity;
   }
 
   #setPhase(phase: Phase): void {
-    if (phase === this.#phase) return;
+    if (phase === this.#phase || (isLast(this.#phase) && !isLast(phase))) return;
     this.#options.log.info({ from: this.#phase, to: phase }, 'phase');
     this.#phase = phase;
   }
+}
+
+/** From here on only forward: a reconnect for the last results does not make a leaving delegate ready again. */
+function isLast(phase: Phase): boolean {
+  return phase === 'draining' || phase === 'stopped' || phase === 'failed';
 }
 
 async function endsWithin(work: Promise<void>, ms: number, clock: Clock): Promise<boolean> {

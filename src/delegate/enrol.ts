@@ -31,6 +31,7 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
     case 401:
       return new ManagerRefusal('enrolment-token-refused', 'The manager does not know the enrolment token.', {
         status,
+        next: 'slowest-pace',
         hint: 'Make a new enrolment token in the manager and set DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE.',
       });
     case 403:
@@ -41,6 +42,7 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
         "The manager knows this delegate's instance id by another key.",
         {
           status,
+          next: 'slowest-pace',
           hint: 'The state folder is an old copy of another one. Restore the newest, or empty it and enrol anew.',
         },
       );
@@ -50,6 +52,7 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
         `The manager answered the enrolment with HTTP ${status}.`,
         {
           status,
+          next: 'reconnect',
           hint: 'Check DELEGATE_MANAGER_URL; the delegate asks again.',
           retryAfterMs: waitMs,
         },

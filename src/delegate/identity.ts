@@ -111,7 +111,7 @@ function newIdentityFile(): IdentityFile {
 }
 
 async function toIdentity(file: IdentityFile): Promise<Identity> {
-  const privateKey = createPrivateKey({ key: file.key, format: 'jwk' });
+  const privateKey = privateKeyOf(file);
   const publicJwk = ed25519PublicJwkSchema.parse(createPublicKey(privateKey).export({ format: 'jwk' }));
   return {
     instanceId: file.instanceId,
@@ -120,6 +120,11 @@ async function toIdentity(file: IdentityFile): Promise<Identity> {
     privateKey,
     enrolment: file.enrolment,
   };
+}
+
+/** Throws if the parts of the key do not make one. */
+function privateKeyOf(file: IdentityFile): KeyObject {
+  return createPrivateKey({ key: file.key, format: 'jwk' });
 }
 
 async function readIdentityFile(path: string): Promise<IdentityFile | undefined> {
@@ -131,7 +136,9 @@ async function readIdentityFile(path: string): Promise<IdentityFile | undefined>
     throw stateError(path, `cannot be read (${systemCode(thrown) ?? 'unknown'})`, thrown);
   }
   try {
-    return fileSchema.parse(JSON.parse(text));
+    const file = fileSchema.parse(JSON.parse(text));
+    privateKeyOf(file);
+    return file;
   } catch {
     // Neither text nor cause: both may hold the key. Not replaced either: a new key is a new delegate, and
     // whether this one is to be forgotten is for the operator to say.
@@ -144,6 +151,7 @@ async function writeIdentityFile(stateDir: string, file: IdentityFile): Promise<
   const path = join(stateDir, FILE_NAME);
   const temporary = `${path}.${process.pid}.tmp`;
   const text = `${JSON.stringify(file, null, 2)}\n`;
+  let kept: string;
   try {
     await mkdir(stateDir, { recursive: true, mode: FOLDER_MODE });
     {
@@ -154,10 +162,11 @@ async function writeIdentityFile(stateDir: string, file: IdentityFile): Promise<
     await rename(temporary, path);
     await using folder = await open(stateDir, 'r');
     await folder.sync();
+    kept = await readFile(path, 'utf8');
   } catch (thrown) {
     throw stateError(path, `cannot be written (${systemCode(thrown) ?? 'unknown'})`, thrown);
   }
-  if ((await readFile(path, 'utf8')) !== text) throw stateError(path, 'was not kept as written', undefined);
+  if (kept !== text) throw stateError(path, 'was not kept as written', undefined);
 }
 
 function stateError(path: string, what: string, cause: unknown): DelegateError {

@@ -1,14 +1,19 @@
 import { DelegateError } from '../kit/errors.ts';
+import type { AfterClose } from '../protocol/close-codes.ts';
 
-/** Why the manager did not let the delegate in, and how soon to ask again. */
+/**
+ * Why the manager did not let the delegate in, and what to do next. The status alone does not say that: 401 asks
+ * for another token when it answers a connect, and for a person when it answers an enrolment.
+ */
 export class ManagerRefusal extends DelegateError {
+  readonly next: AfterClose;
   /** Milliseconds that the manager asked to wait; undefined if it named none. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
     code: string,
     message: string,
-    options: { status: number; hint: string; retryAfterMs?: number | undefined },
+    options: { status: number; next: AfterClose; hint: string; retryAfterMs?: number | undefined },
   ) {
     super(code, message, {
       category: 'unavailable',
@@ -16,6 +21,7 @@ export class ManagerRefusal extends DelegateError {
       hint: options.hint,
       status: options.status,
     });
+    this.next = options.next;
     this.retryAfterMs = options.retryAfterMs;
   }
 }
@@ -24,6 +30,7 @@ export class ManagerRefusal extends DelegateError {
 export function revoked(): ManagerRefusal {
   return new ManagerRefusal('revoked', 'The manager has revoked this delegate.', {
     status: 403,
+    next: 'slowest-pace',
     hint: 'Ask the owner of the manager; to come back as a new delegate, empty the state folder and use a new token.',
   });
 }

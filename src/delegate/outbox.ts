@@ -7,6 +7,11 @@ import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../protoco
 
 /** Results that may wait for acknowledgement. At the bound the delegate takes no more work; it drops nothing. */
 export const MAX_UNACKNOWLEDGED = 1_000;
+/**
+ * Their bytes, too: a new session is handed all of them at once, and a transport holds 32 MiB unsent. What runs
+ * when this is reached may still come on top, one frame for each task.
+ */
+export const MAX_UNACKNOWLEDGED_BYTES = 16 * 1_048_576;
 
 /** The way to the manager that the current session offers. */
 export interface Channel {
@@ -20,7 +25,8 @@ export interface Channel {
  * connection: a session that opens is handed everything, one that closes takes nothing with it.
  */
 export class Outbox {
-  readonly #results = new Map<string, TaskResult>();
+  readonly #results = new Map<string, { result: TaskResult; bytes: number }>();
+  #bytes = 0;
   #channel: Channel | undefined;
   #emptied: Deferred<void> | undefined;
 
@@ -29,36 +35,41 @@ export class Outbox {
   }
 
   get full(): boolean {
-    return this.#results.size >= MAX_UNACKNOWLEDGED;
+    return this.#results.size >= MAX_UNACKNOWLEDGED || this.#bytes >= MAX_UNACKNOWLEDGED_BYTES;
   }
 
   /** Oldest first. */
   refs(): TaskRef[] {
-    return [...this.#results.values()].map(({ taskId, attempt }) => ({ taskId, attempt }));
+    return [...this.#results.values()].map(({ result: { taskId, attempt } }) => ({ taskId, attempt }));
   }
 
   put(result: TaskResult): void {
-    this.#results.set(keyOf(result), result);
+    this.#keep(result);
     this.#send(result);
   }
 
   /** Sends a result that is still here again, to a manager that assigned its task once more. */
   sendAgain(ref: TaskRef): void {
-    const result = this.#results.get(keyOf(ref));
-    if (result !== undefined) this.#send(result);
+    const kept = this.#results.get(keyOf(ref));
+    if (kept !== undefined) this.#send(kept.result);
   }
 
   /** True if the result was here. */
   acknowledge(ref: TaskRef): boolean {
-    const known = this.#results.delete(keyOf(ref));
-    if (this.#results.size === 0) this.#emptied?.resolve();
-    return known;
+    const kept = this.#results.get(keyOf(ref));
+    this.#results.delete(keyOf(ref));
+    this.#bytes -= kept?.bytes ?? 0;
+    if (this.#results.size === 0) {
+      this.#emptied?.resolve();
+      this.#emptied = undefined;
+    }
+    return kept !== undefined;
   }
 
   /** A session is ready: it gets everything that waits, in order. */
   attach(channel: Channel): void {
     this.#channel = channel;
-    for (const result of this.#results.values()) this.#send(result);
+    for (const { result } of this.#results.values()) this.#send(result);
   }
 
   /** Only the attached channel can be detached: an old session's end must not silence the new one. */
@@ -75,7 +86,18 @@ export class Outbox {
 
   #send(result: TaskResult): void {
     if (this.#channel === undefined) return;
-    this.#channel.send(fitResult(result, this.#channel.maxFrameBytes));
+    const fitting = fitResult(result, this.#channel.maxFrameBytes);
+    // A replacement is the result from then on: a later session with more room must not tell another story.
+    if (fitting !== result) this.#keep(fitting);
+    this.#channel.send(fitting);
+  }
+
+  /** In the place of an earlier form of it, if there is one. */
+  #keep(result: TaskResult): void {
+    const key = keyOf(result);
+    const bytes = Buffer.byteLength(JSON.stringify(result));
+    this.#bytes += bytes - (this.#results.get(key)?.bytes ?? 0);
+    this.#results.set(key, { result, bytes });
   }
 }
 

@@ -9,7 +9,7 @@ import {
   SLOWEST_PACE_SPREAD,
 } from '../protocol/limits.ts';
 import { ManagerRefusal } from './manager-refusal.ts';
-import { SessionNotOpened, type SessionEnd } from './session.ts';
+import { SessionNotOpened } from './session.ts';
 
 /** What went wrong with one attempt, as far as the next step depends on it. */
 export interface Setback {
@@ -18,28 +18,15 @@ export interface Setback {
   retryAfterMs: number | undefined;
 }
 
-/** Classifies by type, status and close code. Anything unknown is the network's fault until proven otherwise. */
+/** Classifies by type and close code. Anything unknown is the network's fault until proven otherwise. */
 export function setbackOf(failure: unknown): Setback {
   if (failure instanceof SessionNotOpened) {
     return { next: afterClose(failure.end.code), retryAfterMs: undefined };
   }
   if (failure instanceof ManagerRefusal) {
-    return { next: afterStatus(failure.status), retryAfterMs: failure.retryAfterMs };
+    return { next: failure.next, retryAfterMs: failure.retryAfterMs };
   }
   return { next: 'reconnect', retryAfterMs: undefined };
-}
-
-function afterStatus(status: number | undefined): AfterClose {
-  switch (status) {
-    case 401:
-      return 'new-token';
-    case 403:
-    case 409:
-    case 426:
-      return 'slowest-pace';
-    default:
-      return 'reconnect';
-  }
 }
 
 /**
@@ -59,6 +46,6 @@ export function waitMs(setback: Setback, failures: number, random: () => number)
 }
 
 /** The back-off starts again only after a healthy while: a manager that accepts and drops is still a setback. */
-export function failuresAfter(end: SessionEnd, failures: number): number {
-  return end.lastedMs >= HEALTHY_AFTER_MS ? 0 : failures;
+export function failuresAfter(lastedMs: number, failures: number): number {
+  return lastedMs >= HEALTHY_AFTER_MS ? 0 : failures;
 }

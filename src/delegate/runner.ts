@@ -22,8 +22,12 @@ export async function run(
     return { outcome: 'succeeded', output: jsonSchema.parse(fate.redactor.scrubDeep(output)) };
   } catch (thrown) {
     const error = wrap(thrown);
-    if (error.code === 'internal') context.log.warn({ err: thrown }, 'a task failed unexpectedly');
-    return scrubbed(outcomeOf(error, fate.stopReason(), fate.effect), fate.redactor);
+    const reason = fate.stopReason();
+    // What a library throws when it is aborted is nothing unexpected.
+    if (error.code === 'internal' && reason === undefined) {
+      context.log.warn({ err: thrown }, 'a task failed unexpectedly');
+    }
+    return scrubbed(outcomeOf(error, reason, fate.effect), fate.redactor);
   }
 }
 

@@ -17,12 +17,6 @@ import type { Channel } from './outbox.ts';
 import type { CloseInfo, Transport } from './transport.ts';
 import type { Workload } from './workload.ts';
 
-/** How a session ended: the close frame seen, or the code that this side closed with. */
-export interface SessionEnd extends CloseInfo {
-  /** How long it had been welcomed, monotonic milliseconds; 0 if it never was. */
-  lastedMs: number;
-}
-
 export interface SessionOptions {
   transport: Transport;
   workload: Workload;
@@ -35,7 +29,7 @@ export interface SessionOptions {
 
 /**
  * One connection, from hello to close. Frames are handled one at a time, in order. It owns its timers and its
- * transport; `ended` resolves when all of them are gone.
+ * transport; `ended` resolves when all of them are gone, and never rejects.
  */
 export class Session implements Channel {
   readonly #options: SessionOptions;
@@ -45,14 +39,15 @@ export class Session implements Channel {
   readonly #welcomedAt: number;
   readonly sessionId: string;
   readonly maxFrameBytes: number;
-  readonly ended: Promise<SessionEnd>;
+  /** The close frame seen, or the code that this side closed with. */
+  readonly ended: Promise<CloseInfo>;
   #timer: Timer | undefined;
   #seq = 0;
   #granted = 0;
   #received = 0;
   #paused = false;
   #leaving = false;
-  /** Set when this side found the fault; it wins over the code that the socket reports. */
+  /** Set when it ends. What this side found wins over the code that the socket reports. */
   #closing: CloseInfo | undefined;
 
   /** Says hello and waits for the welcome. Rejects if there is none; the transport is then gone. */
@@ -63,11 +58,12 @@ export class Session implements Channel {
     const overdue = clock.after(WELCOME_WITHIN_MS, () => {
       void transport.close(CloseCode.Overdue, 'no welcome in time');
     });
+    const saidAt = clock.monotonic();
     try {
       transport.send(encodeToManager(hello));
       const welcome = await untilAborted(readWelcome(frames, log), options.signal);
       if (welcome === undefined) throw new SessionNotOpened(await transport.closed);
-      return new Session(options, frames, hello, welcome);
+      return new Session(options, frames, { hello, saidAt, welcome });
     } catch (thrown) {
       if (thrown instanceof ProtocolViolation) await transport.close(thrown.closeCode, thrown.message);
       else transport.terminate();
@@ -81,9 +77,9 @@ export class Session implements Channel {
   private constructor(
     options: SessionOptions,
     frames: AsyncIterator<WireFrame>,
-    hello: Hello,
-    welcome: Welcome,
+    opening: { hello: Hello; saidAt: number; welcome: Welcome },
   ) {
+    const { hello, saidAt, welcome } = opening;
     this.#options = options;
     this.#frames = frames;
     this.sessionId = welcome.sessionId;
@@ -91,9 +87,10 @@ export class Session implements Channel {
     this.#welcomedAt = options.clock.monotonic();
     const { workload } = options;
     workload.lost(welcome.lost);
-    workload.acceptAcknowledged(hello.running);
-    workload.leasesRenewed(hello.running, this.#welcomedAt);
     workload.attach(this, welcome.leaseMs);
+    workload.acceptAcknowledged(hello.running);
+    // Like a heartbeat, hello counts from its sending: the manager counts from its receipt, never earlier.
+    workload.leasesRenewed(hello.running, saidAt);
     this.raiseCredit();
     this.#beatEvery(welcome.heartbeatMs);
     this.ended = this.#run();
@@ -104,6 +101,11 @@ export class Session implements Channel {
     return this.#drainAsked.promise;
   }
 
+  /** Since the welcome, monotonic milliseconds. */
+  get lastedMs(): number {
+    return this.#options.clock.monotonic() - this.#welcomedAt;
+  }
+
   /** The manager has acknowledged every heartbeat that is due. */
   get healthy(): boolean {
     return this.#closing === undefined && this.#beats.size < DEAD_AFTER_HEARTBEATS;
@@ -111,7 +113,8 @@ export class Session implements Channel {
 
   send(message: ToManager): boolean {
     if (this.#closing !== undefined) return false;
-    return this.#options.transport.send(encodeToManager(message, this.maxFrameBytes));
+    const text = this.#encode(message);
+    return text !== undefined && this.#options.transport.send(text);
   }
 
   /** Grants what is free now. Never takes back: a grant only grows. */
@@ -129,9 +132,10 @@ export class Session implements Channel {
     this.send({ type: 'draining', reason, running: this.#options.workload.running() });
   }
 
-  /** No more credit on this session: its successor has it. */
-  stopCredit(): void {
-    this.#leaving = true;
+  /** Closes 1000 without a goodbye, which would give up what runs. Resolves when the connection is gone. */
+  async retire(reason: string): Promise<void> {
+    await this.#close(CloseCode.Goodbye, reason);
+    await this.ended;
   }
 
   /** Goodbye and close 1000. Resolves when the connection is gone. */
@@ -143,12 +147,11 @@ export class Session implements Channel {
       running: workload.running(),
       unacknowledged: workload.outbox.refs(),
     });
-    await this.#close(CloseCode.Goodbye, reason);
-    await this.ended;
+    await this.retire(reason);
   }
 
-  async #run(): Promise<SessionEnd> {
-    const { transport, workload, clock } = this.#options;
+  async #run(): Promise<CloseInfo> {
+    const { transport, workload, log } = this.#options;
     try {
       for (;;) {
         const next = await this.#frames.next();
@@ -156,19 +159,21 @@ export class Session implements Channel {
         await this.#handle(next.value);
       }
     } catch (thrown) {
-      if (!(thrown instanceof ProtocolViolation)) throw thrown;
-      this.#options.log.warn(
-        { why: thrown.message, code: thrown.closeCode },
-        'the manager broke the protocol',
-      );
-      await this.#close(thrown.closeCode, thrown.message);
+      if (thrown instanceof ProtocolViolation) {
+        log.warn({ why: thrown.message, code: thrown.closeCode }, 'the manager broke the protocol');
+        await this.#close(thrown.closeCode, thrown.message);
+      } else {
+        // One frame that can't be handled must not end a delegate that holds other tasks.
+        log.error({ err: thrown }, 'a frame could not be handled; cutting the connection');
+      }
     } finally {
       this.#timer?.cancel();
       workload.detach(this);
       transport.terminate();
       await transport.closed;
     }
-    return { ...(this.#closing ?? (await transport.closed)), lastedMs: clock.monotonic() - this.#welcomedAt };
+    this.#closing ??= await transport.closed;
+    return this.#closing;
   }
 
   async #handle(frame: WireFrame): Promise<void> {
@@ -188,7 +193,9 @@ export class Session implements Channel {
         throw new ProtocolViolation('welcome: a second one');
       case 'task.assign':
         this.#received += 1;
-        return await workload.assign(frame, this, this.#received <= this.#granted);
+        await workload.assign(frame, this, this.#received <= this.#granted);
+        // One that was not accepted has used up credit and no slot.
+        return this.raiseCredit();
       case 'accept.ack':
         return workload.acceptAcknowledged([frame]);
       case 'task.cancel':
@@ -240,6 +247,21 @@ export class Session implements Channel {
     const refs = workload.running();
     this.#beats.set(seq, { at: clock.monotonic(), refs });
     this.send({ type: 'heartbeat', seq, running: refs, load: load() });
+  }
+
+  /**
+   * Undefined for what the manager would refuse to read. That leaves a list too long for a `maxFrameBytes` that
+   * was set without thought for it: a heartbeat that is not sent ends the session in good order, an error thrown
+   * from its timer would end the process.
+   */
+  #encode(message: ToManager): string | undefined {
+    try {
+      return encodeToManager(message, this.maxFrameBytes);
+    } catch (thrown) {
+      if (!(thrown instanceof ProtocolViolation)) throw thrown;
+      this.#options.log.error({ type: message.type, why: thrown.message }, 'a frame cannot be sent');
+      return undefined;
+    }
   }
 
   async #close(code: CloseCode, reason: string): Promise<void> {

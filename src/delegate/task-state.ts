@@ -51,6 +51,15 @@ export class TaskEntry {
     this.receivedAt = fields.receivedAt;
   }
 
+  /** A task of the run before, known by its result alone: it is not done again. */
+  static finishedBefore(result: TaskResult): TaskEntry {
+    const { taskId, attempt } = result;
+    const entry = new TaskEntry({ ref: { taskId, attempt }, name: '', effect: 'reads', receivedAt: 0 });
+    entry.state = { at: 'finished', result };
+    entry.ended.resolve();
+    return entry;
+  }
+
   get signal(): AbortSignal {
     return this.#abort.signal;
   }

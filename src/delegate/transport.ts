@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket, type RawData } from 'ws';
-import { DelegateError } from '../kit/errors.ts';
+import { DelegateError, systemCode } from '../kit/errors.ts';
 import { deferred, Mailbox } from '../kit/flow.ts';
 import { retryAfterMs } from '../kit/http-exchange.ts';
 import type { Clock } from '../kit/time.ts';
@@ -52,7 +52,6 @@ export async function dial(options: DialOptions): Promise<Transport> {
   options.signal.throwIfAborted();
   const socket = new WebSocket(connectUrl(options.managerUrl), SUBPROTOCOL, {
     headers: { authorization: `Bearer ${options.token}`, 'user-agent': options.userAgent },
-    handshakeTimeout: UPGRADE_WITHIN_MS,
     maxPayload: MAX_FRAME_BYTES,
     // On by default in ws clients; it costs memory for each connection and the protocol forbids it.
     perMessageDeflate: false,
@@ -64,6 +63,9 @@ export async function dial(options: DialOptions): Promise<Transport> {
   const opened = deferred<void>();
   const onAbort = (): void => opened.reject(new Error('aborted', { cause: options.signal.reason }));
   options.signal.addEventListener('abort', onAbort, { once: true });
+  const overdue = options.clock.after(UPGRADE_WITHIN_MS, () => {
+    opened.reject(new Error(`the upgrade was not answered within ${UPGRADE_WITHIN_MS} ms`));
+  });
   socket.once('open', () => opened.resolve());
   socket.once('error', (error) => opened.reject(error));
   socket.once('unexpected-response', (_request, response) => opened.reject(refusalOf(response)));
@@ -77,6 +79,7 @@ export async function dial(options: DialOptions): Promise<Transport> {
     if (thrown instanceof ManagerRefusal) throw thrown;
     throw unreachable(options.managerUrl, thrown);
   } finally {
+    overdue.cancel();
     options.signal.removeEventListener('abort', onAbort);
   }
 }
@@ -165,6 +168,7 @@ function refusalOf(response: IncomingMessage): ManagerRefusal {
     case 401:
       return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
         status,
+        next: 'enrol-again',
         hint: 'If the manager was set up anew, give the delegate an enrolment token.',
       });
     case 403:
@@ -175,6 +179,7 @@ function refusalOf(response: IncomingMessage): ManagerRefusal {
         "The manager does not support this delegate's protocol.",
         {
           status,
+          next: 'slowest-pace',
           hint: 'Upgrade the delegate.',
         },
       );
@@ -184,6 +189,7 @@ function refusalOf(response: IncomingMessage): ManagerRefusal {
         `The manager answered HTTP ${status} instead of a WebSocket.`,
         {
           status,
+          next: 'reconnect',
           hint: 'Check DELEGATE_MANAGER_URL, and that proxies and load balancers between let WebSockets through.',
           retryAfterMs: retryAfterMs({
             'retry-after': response.headers['retry-after'] ?? '',
@@ -195,12 +201,18 @@ function refusalOf(response: IncomingMessage): ManagerRefusal {
 }
 
 function unreachable(managerUrl: string, cause: unknown): DelegateError {
-  return new DelegateError('manager-unreachable', `The manager at ${managerUrl} cannot be reached.`, {
-    category: 'unavailable',
-    retryable: true,
-    hint: 'The delegate tries again; check the address, DNS, firewall and TLS trust if it goes on.',
-    cause,
-  });
+  const code = systemCode(cause);
+  const because = code === undefined ? '' : ` (${code})`;
+  return new DelegateError(
+    'manager-unreachable',
+    `The manager at ${managerUrl} cannot be reached${because}.`,
+    {
+      category: 'unavailable',
+      retryable: true,
+      hint: 'The delegate tries again; check the address, DNS, firewall and TLS trust if it goes on.',
+      cause,
+    },
+  );
 }
 
 export function clipBytes(text: string, maxBytes: number): string {

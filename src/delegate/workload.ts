@@ -51,10 +51,13 @@ export class Workload {
     this.#leases = new Leases(options.clock, (ref) => this.#leaseLost(ref));
   }
 
-  /** Puts results of the run before back into the outbox. To be called before the first session. */
+  /** Takes up the results of the run before. To be called before the first session. */
   async recover(): Promise<void> {
     const { finished } = await this.#options.journal.recover();
-    for (const result of finished) this.outbox.put(result);
+    for (const result of finished) {
+      this.#table.add(TaskEntry.finishedBefore(result));
+      this.outbox.put(result);
+    }
   }
 
   // --- what sessions and the delegate read ------------------------------------------------------------------
@@ -118,7 +121,6 @@ export class Workload {
       case 'reject':
         log.warn({ ...ref, task: assign.name, code: verdict.code, why: verdict.message }, 'task rejected');
         channel.send({ type: 'task.reject', ...ref, code: verdict.code, message: verdict.message });
-        this.onSlotFree();
         return;
       case 'accept': {
         const { type, prepared, replaces } = verdict;

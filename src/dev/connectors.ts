@@ -39,7 +39,7 @@ export function devConnectors({ serviceNow, adfs }: DevAddresses) {
   const connector = (
     name: string,
     identifier: string,
-    auth: unknown,
+    auth: { type: string; spec: Readonly<Record<string, string>> },
     delegateSelectors: string[] = ['eu'],
   ) => ({
     name,

@@ -27,7 +27,7 @@ export const CloseCode = {
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
 /** What a delegate does after a close, or after an HTTP answer to the upgrade that means the same. */
-export type AfterClose = 'reconnect' | 'new-token' | 'slowest-pace' | 'stay-away';
+export type AfterClose = 'reconnect' | 'new-token' | 'enrol-again' | 'slowest-pace' | 'stay-away';
 
 export function afterClose(code: number): AfterClose {
   switch (code) {

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Folders of one test file, each removed after its test. */
-export function tempDirs(): () => Promise<string> {
+/** Folders of one test file, each removed after its test, or after all of them. */
+export function tempDirs(until: 'each' | 'all' = 'each'): () => Promise<string> {
   const made: string[] = [];
-  afterEach(async () => {
+  (until === 'each' ? afterEach : after)(async () => {
     await Promise.all(made.splice(0).map((path) => rm(path, { recursive: true, force: true })));
   });
   return async () => {

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { runConnectionLoop } from '../../src/delegate/connection-loop.ts';
+import type { Session } from '../../src/delegate/session.ts';
+import { DelegateError } from '../../src/kit/errors.ts';
+import { within } from '../support/until.ts';
+import type { MemoryTransport } from '../support/memory-transport.ts';
+import { Room } from './room.ts';
+
+describe('the connection loop', () => {
+  /** Runs the loop until it ends; each connect is answered by the next function. */
+  async function endOf(room: Room, connects: (() => Promise<Session>)[]): Promise<unknown> {
+    const loop = runConnectionLoop(
+      {
+        open: () => connects.shift()?.() ?? Promise.reject(new Error('nobody is there')),
+        onNotAuthenticated: () => {},
+        onSession: () => {},
+        clock: room.clock,
+        random: () => 0,
+        log: room.log,
+      },
+      room.abort.signal,
+    );
+    return await within(
+      'the loop to end',
+      loop.catch((error: unknown) => error),
+    );
+  }
+
+  it('leaves a session that opened in the very moment of the stop', async () => {
+    const room = new Room();
+    const transports: MemoryTransport[] = [];
+    const end = await endOf(room, [
+      async () => {
+        const { session, transport } = await room.open();
+        transports.push(transport);
+        room.abort.abort(new Error('the stop'));
+        return session;
+      },
+    ]);
+    expect(end).to.have.property('message', 'the stop');
+    expect(transports[0]?.sent.at(-1)?.type).to.equal('goodbye');
+    expect(transports[0]?.closedWith).to.include({ code: 1000 });
+    expect(room.clock.pending).to.equal(0);
+  });
+
+  it('dials nobody when it was stopped before it began', async () => {
+    const room = new Room();
+    room.abort.abort(new Error('the stop'));
+    const dialled: string[] = [];
+    await endOf(room, [() => Promise.reject(new Error(`dialled ${dialled.push('')}`))]);
+    expect(dialled).to.deep.equal([]);
+  });
+
+  it('ends when another process has taken the identity, and leaves no timer behind', async () => {
+    const room = new Room();
+    const end = await endOf(room, [
+      async () => {
+        const { session, transport } = await room.open();
+        transport.cut(4409);
+        return session;
+      },
+    ]);
+    expect(end).to.be.instanceOf(DelegateError).with.property('code', 'superseded');
+    expect(room.clock.pending).to.equal(0);
+  });
+});

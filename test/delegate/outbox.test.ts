@@ -1,0 +1,200 @@
+import { expect } from 'chai';
+import * as fc from 'fast-check';
+import {
+  fitResult,
+  MAX_UNACKNOWLEDGED,
+  MAX_UNACKNOWLEDGED_BYTES,
+  Outbox,
+  type Channel,
+} from '../../src/delegate/outbox.ts';
+import { encodeToManager } from '../../src/protocol/codec.ts';
+import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../src/protocol/limits.ts';
+import { keyOf, type TaskRef, type ToManager } from '../../src/protocol/messages.ts';
+import { REF, resultOf } from './frames.ts';
+
+class RecordingChannel implements Channel {
+  readonly maxFrameBytes: number;
+  readonly sent: ToManager[] = [];
+
+  constructor(maxFrameBytes = MAX_FRAME_BYTES) {
+    this.maxFrameBytes = maxFrameBytes;
+  }
+
+  send(message: ToManager): boolean {
+    this.sent.push(message);
+    return true;
+  }
+
+  get keys(): string[] {
+    return this.sent.map((frame) => (frame.type === 'task.result' ? keyOf(frame) : frame.type));
+  }
+}
+
+const refOf = (n: number): TaskRef => ({ taskId: `t-${n}`, attempt: 1 });
+
+describe('the outbox', () => {
+  it('keeps a result across five cuts, and forgets it at its acknowledgement', () => {
+    const outbox = new Outbox();
+    outbox.put(resultOf(REF));
+    for (let cut = 0; cut < 5; cut += 1) {
+      const channel = new RecordingChannel();
+      outbox.attach(channel);
+      expect(channel.keys).to.deep.equal(['t-1#1']);
+      outbox.detach(channel);
+    }
+    expect(outbox.acknowledge(REF)).to.equal(true);
+    expect(outbox.acknowledge(REF)).to.equal(false);
+    expect(outbox.size).to.equal(0);
+  });
+
+  it('is not silenced by the late end of an older session', () => {
+    const outbox = new Outbox();
+    const [old, current] = [new RecordingChannel(), new RecordingChannel()];
+    outbox.attach(old);
+    outbox.attach(current);
+    outbox.detach(old);
+    outbox.put(resultOf(REF));
+    expect(current.keys).to.deep.equal(['t-1#1']);
+    expect(old.keys).to.deep.equal([]);
+  });
+
+  it('tells everybody who waits that it is empty, each time it becomes so', async () => {
+    const outbox = new Outbox();
+    await outbox.emptied();
+    for (let round = 0; round < 2; round += 1) {
+      outbox.put(resultOf(REF));
+      let heard = 0;
+      const waiting = [outbox.emptied(), outbox.emptied()].map((wait) => wait.then(() => (heard += 1)));
+      await Promise.resolve();
+      expect(heard).to.equal(0);
+      outbox.acknowledge(REF);
+      await Promise.all(waiting);
+      expect(heard).to.equal(2);
+    }
+  });
+
+  it('is full at its bound, and takes even then what is already done', () => {
+    const outbox = new Outbox();
+    for (let n = 0; n < MAX_UNACKNOWLEDGED; n += 1) {
+      expect(outbox.full).to.equal(false);
+      outbox.put(resultOf(refOf(n)));
+    }
+    expect(outbox.full).to.equal(true);
+    outbox.put(resultOf(refOf(MAX_UNACKNOWLEDGED)));
+    expect(outbox.size).to.equal(MAX_UNACKNOWLEDGED + 1);
+  });
+
+  it('is full at its bound of bytes, until some of them are acknowledged', () => {
+    const outbox = new Outbox();
+    const MEBIBYTE = 1_048_576;
+    const large = 'x'.repeat(MEBIBYTE - 1_024);
+    for (let n = 0; n < MAX_UNACKNOWLEDGED_BYTES / MEBIBYTE; n += 1) {
+      expect(outbox.full).to.equal(false);
+      outbox.put(resultOf(refOf(n), large));
+    }
+    outbox.put(resultOf(refOf(99), large));
+    expect(outbox.full).to.equal(true);
+    outbox.acknowledge(refOf(99));
+    expect(outbox.full).to.equal(false);
+  });
+
+  it('counts what replaced a result that was too large, not the result', () => {
+    const outbox = new Outbox();
+    outbox.put(resultOf(REF, 'x'.repeat(MAX_UNACKNOWLEDGED_BYTES)));
+    expect(outbox.full).to.equal(true);
+    outbox.attach(new RecordingChannel());
+    expect(outbox.full).to.equal(false);
+  });
+
+  it('tells the same story in a later session that has more room', () => {
+    const outbox = new Outbox();
+    const [narrow, wide] = [new RecordingChannel(MIN_FRAME_BYTES), new RecordingChannel()];
+    outbox.put(resultOf(REF, 'x'.repeat(2 * MIN_FRAME_BYTES)));
+    outbox.attach(narrow);
+    outbox.attach(wide);
+    expect(wide.sent).to.deep.equal(narrow.sent);
+    expect(wide.sent[0]).to.have.nested.property('error.code', 'result-too-large');
+  });
+
+  it('loses nothing, invents nothing and keeps the order, however puts, cuts and acknowledgements mix', () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.constant({ do: 'put' } as const) },
+      { weight: 3, arbitrary: fc.record({ do: fc.constant('ack' as const), nth: fc.nat({ max: 20 }) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('again' as const), nth: fc.nat({ max: 20 }) }) },
+      { weight: 1, arbitrary: fc.constant({ do: 'attach' } as const) },
+      { weight: 1, arbitrary: fc.constant({ do: 'detach' } as const) },
+      { weight: 1, arbitrary: fc.constant({ do: 'detach-old' } as const) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const outbox = new Outbox();
+        const waiting: string[] = [];
+        const channels: RecordingChannel[] = [];
+        let attached: RecordingChannel | undefined;
+        let made = 0;
+        for (const one of steps) {
+          const heardBefore = attached?.keys.length ?? 0;
+          let heard: string[] = [];
+          switch (one.do) {
+            case 'put': {
+              const ref = refOf((made += 1));
+              waiting.push(keyOf(ref));
+              outbox.put(resultOf(ref));
+              heard = [keyOf(ref)];
+              break;
+            }
+            case 'ack': {
+              const known = waiting.splice(waiting.indexOf(keyOf(refOf(one.nth))) >>> 0, 1);
+              expect(outbox.acknowledge(refOf(one.nth))).to.equal(known.length === 1);
+              break;
+            }
+            case 'again':
+              outbox.sendAgain(refOf(one.nth));
+              heard = waiting.filter((key) => key === keyOf(refOf(one.nth)));
+              break;
+            case 'attach':
+              attached = new RecordingChannel();
+              channels.push(attached);
+              outbox.attach(attached);
+              expect(attached.keys).to.deep.equal(waiting);
+              break;
+            case 'detach':
+              if (attached !== undefined) outbox.detach(attached);
+              attached = undefined;
+              break;
+            case 'detach-old':
+              for (const channel of channels) if (channel !== attached) outbox.detach(channel);
+          }
+          expect(outbox.refs().map(keyOf)).to.deep.equal(waiting);
+          if (one.do !== 'attach' && attached !== undefined) {
+            expect(attached.keys.slice(heardBefore)).to.deep.equal(heard);
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('fitting a result into a frame', () => {
+  it('leaves a result that fits as it is', () => {
+    const result = resultOf(REF, 'small');
+    expect(fitResult(result)).to.equal(result);
+  });
+
+  it('replaces one byte too many by failed/result-too-large, and that fits', () => {
+    const result = resultOf(REF, 'é'.repeat(3_000));
+    const bytes = Buffer.byteLength(encodeToManager(result));
+    expect(fitResult(result, bytes)).to.equal(result);
+    const replaced = fitResult(result, bytes - 1);
+    expect(replaced).to.include({ ...REF, outcome: 'failed' });
+    expect(replaced).to.have.nested.property('error.code', 'result-too-large');
+    expect(replaced.timing).to.equal(result.timing);
+    expect(Buffer.byteLength(encodeToManager(replaced))).to.be.at.most(MIN_FRAME_BYTES);
+  });
+
+  it('replaces what has no frame at all by failed/internal', () => {
+    let deep: { in: typeof deep | null } = { in: null };
+    for (let depth = 0; depth < 100; depth += 1) deep = { in: deep };
+    expect(fitResult(resultOf(REF, deep))).to.have.nested.property('error.code', 'internal');
+  });
+});

@@ -1,0 +1,76 @@
+import { pino } from 'pino';
+import { memoryJournal } from '../../src/delegate/journal.ts';
+import { Session } from '../../src/delegate/session.ts';
+import { Workload, type WorkloadOptions } from '../../src/delegate/workload.ts';
+import { Redactor } from '../../src/kit/secret.ts';
+import type { DelegateIdentity, Hello, Welcome } from '../../src/protocol/messages.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { MemoryTransport } from '../support/memory-transport.ts';
+import { welcome } from '../support/scripted-manager.ts';
+import { within } from '../support/until.ts';
+import { resultOf } from './frames.ts';
+import { Workshop } from './work.ts';
+
+export const HEARTBEAT_MS = 10_000;
+export const LEASE_MS = 30_000;
+const IDENTITY: DelegateIdentity = resultOf().delegate;
+
+/** One workload and its sessions, with a manual clock and no network. */
+export class Room {
+  readonly clock = new ManualClock();
+  readonly workshop = new Workshop();
+  readonly log = pino({ level: 'silent' });
+  readonly abort = new AbortController();
+  readonly workload: Workload;
+
+  constructor(changes: Partial<WorkloadOptions> = {}) {
+    this.workload = new Workload({
+      taskTypes: this.workshop.types,
+      capacity: 4,
+      journal: memoryJournal(),
+      clock: this.clock,
+      log: this.log,
+      redactor: new Redactor(),
+      identity: () => IDENTITY,
+      signatureRules: () => ({ keys: [], required: false, delegateId: IDENTITY.id }),
+      ...changes,
+    });
+  }
+
+  dial(): { transport: MemoryTransport; opening: Promise<Session> } {
+    const transport = new MemoryTransport();
+    const { clock, workload, log } = this;
+    const opening = Session.open({
+      transport,
+      workload,
+      clock,
+      log,
+      signal: this.abort.signal,
+      hello: () => this.#hello(),
+      load: () => ({ running: 0, queued: 0, eventLoopDelayMs: 0, rssBytes: 1 }),
+    });
+    return { transport, opening };
+  }
+
+  async open(changes: Partial<Welcome> = {}): Promise<{ transport: MemoryTransport; session: Session }> {
+    const { transport, opening } = this.dial();
+    transport.arrive(welcome({ heartbeatMs: HEARTBEAT_MS, leaseMs: LEASE_MS, ...changes }));
+    const session = await within('the session to open', opening);
+    this.workload.onSlotFree = () => session.raiseCredit();
+    return { transport, session };
+  }
+
+  #hello(): Hello {
+    return {
+      type: 'hello',
+      delegate: IDENTITY,
+      tags: [],
+      tasks: [],
+      capabilities: [],
+      capacity: 4,
+      running: this.workload.running(),
+      unacknowledged: this.workload.outbox.refs(),
+      policyHash: null,
+    };
+  }
+}
