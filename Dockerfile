@@ -17,6 +17,7 @@ FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="servicenow-delegate" \
       org.opencontainers.image.licenses="Apache-2.0"
 WORKDIR /opt/servicenow-delegate
+COPY LICENSE ./
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist

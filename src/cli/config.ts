@@ -4,20 +4,20 @@ import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from '../config/schema.ts';
 
 /** `servicenow-delegate config`: what `run` would work with, or every complaint about it. */
 export function config(args: readonly string[]): Promise<0> {
-  const text = args.includes('--help')
-    ? settingsHelp()
-    : printableSettings({ args: [...args], environment: readEnvironment() });
+  const { text, warnings } = printableSettings({ args, environment: readEnvironment() });
+  for (const warning of warnings) process.stderr.write(`${warning}\n`);
   process.stdout.write(`${text}\n`);
   return Promise.resolve(0);
 }
 
-function settingsHelp(): string {
+/** `servicenow-delegate config --help`: every setting. */
+export function settingsHelp(): string {
   const blocks = settingsReference().map(({ key, env, flag, fallback, doc }) => {
     const names = [env, flag, `file: ${key}`].filter((name) => name !== '').join('  ');
-    return `${names}\n    ${doc} Default: ${fallback}`;
+    return `${names}\n    ${doc}${fallback === '' ? '' : ` Default: ${fallback}`}`;
   });
   const file = `${CONFIG_FILE_VARIABLE}  --${CONFIG_FILE_FLAG}\n    YAML or JSON file with settings by their file keys.`;
-  return [...blocks, file].join('\n');
+  return [...blocks, file, ''].join('\n');
 }
 
 /** The same list as Markdown, for `docs/configuration.md`. */

@@ -3,8 +3,8 @@ export const HELP = `servicenow-delegate: runs in your network, takes tasks from
   servicenow-delegate run [flags]      the delegate; "config --help" lists its settings
   servicenow-delegate config [flags]   print the effective settings, secrets masked
   servicenow-delegate manager          the reference manager alone (docs/manager.md)
-  servicenow-delegate demo             the whole world on this machine, a story, and an end
-  servicenow-delegate dev              the same world, left running, to play with
+  servicenow-delegate demo             the whole world on this machine, a story, and an end (not in the image)
+  servicenow-delegate dev              the same world, left running, to play with (not in the image)
   servicenow-delegate --version
 
 Start the delegate with two settings:

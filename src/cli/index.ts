@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { packageVersion } from '../config/version.ts';
 import { ConfigurationError } from '../config/load.ts';
+import { packageVersion } from '../config/version.ts';
 import { systemCode, wrap } from '../kit/errors.ts';
 import { HELP } from './help.ts';
 
@@ -13,7 +13,11 @@ type Command = (args: readonly string[]) => Promise<ExitCode | void>;
 const commands: Readonly<Record<string, Command>> = {
   run: async (args) => (await import('./run.ts')).run(args),
   config: async (args) => (await import('./config.ts')).config(args),
-  manager: async () => (await import('./manager.ts')).manager(),
+  manager: async (args) => (await import('./manager.ts')).manager(args),
+};
+
+/** The development world. An image for production leaves its files out. */
+const developmentCommands: Readonly<Record<string, Command>> = {
   demo: async (args) => (await import('./demo.ts')).demo(args),
   dev: async (args) => (await import('./dev.ts')).dev(args),
   'dev-servicenow': async () => (await import('./dev-processes.ts')).devServiceNow(),
@@ -30,19 +34,32 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<ExitCo
     process.stdout.write(HELP);
     return 0;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
-    process.stderr.write(`There is no command "${name}".\n\n${HELP}`);
-    return 2;
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(
+      name === 'config' || name === 'run' ? (await import('./config.ts')).settingsHelp() : HELP,
+    );
+    return 0;
   }
+  if (Object.hasOwn(commands, name)) return (await commands[name]?.(args)) ?? 0;
+  if (Object.hasOwn(developmentCommands, name)) return await develop(name, args);
+  process.stderr.write(`There is no command "${name}".\n\n${HELP}`);
+  return 2;
+}
+
+async function develop(name: string, args: readonly string[]): Promise<ExitCode> {
   try {
-    return (await command(args)) ?? 0;
+    return (await developmentCommands[name]?.(args)) ?? 0;
   } catch (thrown) {
     if (systemCode(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown;
     process.stderr.write(`"${name}" belongs to the development world, which this installation leaves out.\n`);
     return 2;
   }
 }
+
+// Whoever reads the output may go away (`… | head`); what runs must still end in order.
+process.stdout.on('error', (error) => {
+  if (systemCode(error) !== 'EPIPE') throw error;
+});
 
 try {
   process.exitCode = await main(process.argv.slice(2));

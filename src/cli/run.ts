@@ -2,6 +2,7 @@ import { compose } from '../compose.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
+import { DelegateError } from '../kit/errors.ts';
 import { Redactor } from '../kit/secret.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { onStopSignals } from './signals.ts';
@@ -34,7 +35,7 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   });
   const { delegate, healthUrl } = composed;
   const { managerUrl, name, stateDir, allowLoopback } = configuration;
-  log.info({ version, name, managerUrl, stateDir, healthUrl }, 'delegate starts');
+  log.info({ version, delegateName: name, managerUrl, stateDir, healthUrl }, 'delegate starts');
   if (allowLoopback) log.warn('loopback is allowed to connectors: this is for development');
   using _signals = onStopSignals((signal) => {
     log.info({ signal }, 'asked to stop; a second signal stops now');
@@ -45,7 +46,7 @@ export async function runDelegate(args: readonly string[], version: string): Pro
     log.info('delegate stopped');
     return 0;
   } catch (failure) {
-    log.fatal({ err: failure }, 'delegate failed');
+    log.fatal(failure instanceof DelegateError ? failure.toWire() : { err: failure }, 'delegate failed');
     return 1;
   }
 }

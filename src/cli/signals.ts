@@ -4,8 +4,9 @@ const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
 type StopSignal = keyof typeof EXIT_CODES;
 
 /**
- * The first SIGTERM, SIGINT or SIGHUP asks to stop, the second ends the process at once. Disposing takes the
- * handlers away, so that nothing keeps an ended process alive.
+ * The first SIGTERM, SIGINT or SIGHUP asks to stop, the second ends the process at once. A process of the
+ * development world is asked, too, when the one that started it is gone. Disposing takes the handlers away, so that
+ * a later signal acts as usual.
  */
 export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
   let asked = false;
@@ -19,8 +20,13 @@ export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
     process.on(signal, listener);
     return { signal, listener };
   });
+  // There is a channel only if the parent made one; it must not keep the process alive.
+  const onParentGone = (): void => onSignal('SIGHUP');
+  process.once('disconnect', onParentGone);
+  process.channel?.unref();
   return {
     [Symbol.dispose]() {
+      process.off('disconnect', onParentGone);
       for (const { signal, listener } of listeners) process.off(signal, listener);
     },
   };

@@ -28,7 +28,8 @@ export function readFlags(args: readonly string[], complaints: string[]): Flags 
   const settings: [key: string, value: string][] = [];
   let configFile: string | undefined;
   for (const token of tokens) {
-    if (token.kind === 'positional') {
+    // What follows a flag that nobody knows is most likely its value.
+    if (token.kind === 'positional' && complaints.length === 0) {
       complaints.push('There is an argument that belongs to no flag; write --flag=value.');
     }
     if (token.kind !== 'option') continue;

@@ -44,7 +44,13 @@ export function settingsReference(): {
     key,
     env: leaf.env ?? '',
     flag: leaf.arg === undefined ? '' : `--${leaf.arg}`,
-    fallback: JSON.stringify(leaf.default),
+    fallback: fallbackOf(leaf.default),
     doc: leaf.doc ?? '',
   }));
+}
+
+/** The default as people read it; '' where it means "none". */
+function fallbackOf(value: unknown): string {
+  if (value === '' || (Array.isArray(value) && value.length === 0)) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import convict, { type Config } from 'convict';
 import { z } from 'zod';
@@ -59,15 +59,16 @@ export interface Sources {
 export class ConfigurationError extends DelegateError {
   readonly complaints: readonly string[];
 
-  constructor(complaints: readonly string[]) {
+  /** @param hint where its reader finds what is accepted */
+  constructor(
+    complaints: readonly string[],
+    hint: string = 'servicenow-delegate config --help lists every setting.',
+  ) {
     const distinct = [...new Set(complaints)];
     super(
       'configuration-invalid',
       `The configuration is not valid:\n${distinct.map((complaint) => `  - ${complaint}`).join('\n')}`,
-      {
-        category: 'invalid-input',
-        hint: 'servicenow-delegate config --help lists every setting.',
-      },
+      { category: 'invalid-input', hint },
     );
     this.complaints = distinct;
   }
@@ -78,8 +79,9 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
   const { settings, complaints, isValid } = readSettings(sources);
   // What the schema can't see, of those settings that it has passed: one report is to hold it all.
   if (isValid('managerUrl', 'allowHttp')) checkManagerTransport(settings, complaints);
+  const warnings = unknownVariables(sources.environment);
   const enrolmentToken = isValid('enrolmentToken', 'enrolmentTokenFile')
-    ? readEnrolmentToken(settings, complaints)
+    ? readEnrolmentToken(settings, complaints, warnings)
     : undefined;
   const taskSigningKeys = isValid('taskSigningKeysFile')
     ? readTaskSigningKeys(settings.taskSigningKeysFile, complaints)
@@ -106,20 +108,21 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
       requireSignedTasks: settings.requireSignedTasks,
     },
     enrolmentToken,
-    warnings: unknownVariables(sources.environment),
+    warnings,
   };
 }
 
-/** The effective settings for people, secrets masked, as text of nested `key: value` JSON. */
-export function printableSettings(sources: Sources): string {
-  const { settings, complaints } = readSettings(sources);
-  if (complaints.length > 0) throw new ConfigurationError(complaints);
+/** What `run` would work with, secrets masked, as JSON for people. Throws what `loadConfiguration` throws. */
+export function printableSettings(sources: Sources): { text: string; warnings: readonly string[] } {
+  const { configuration, warnings } = loadConfiguration(sources);
+  const { settings } = readSettings(sources);
   const shown = {
     ...settings,
+    name: configuration.name,
     enrolmentToken: settings.enrolmentToken === '' ? '' : MASK,
     secretNames: Object.fromEntries(settings.secretNames),
   };
-  return JSON.stringify(shown, null, 2);
+  return { text: JSON.stringify(shown, null, 2), warnings };
 }
 
 interface RawSettings {
@@ -156,7 +159,12 @@ function checkManagerTransport({ managerUrl, allowHttp }: Settings, complaints: 
   }
 }
 
-function readEnrolmentToken(settings: Settings, complaints: string[]): Secret | undefined {
+/** A file that is gone is only worth a warning: operators remove the token once the delegate has enrolled. */
+function readEnrolmentToken(
+  settings: Settings,
+  complaints: string[],
+  warnings: string[],
+): Secret | undefined {
   if (settings.enrolmentTokenFile === '') {
     const token = settings.enrolmentToken.trim();
     return token === '' ? undefined : new Secret(token);
@@ -164,6 +172,12 @@ function readEnrolmentToken(settings: Settings, complaints: string[]): Secret | 
   if (settings.enrolmentToken !== '') {
     complaints.push(
       'enrolmentToken: give either DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE, not both',
+    );
+    return undefined;
+  }
+  if (!existsSync(settings.enrolmentTokenFile)) {
+    warnings.push(
+      `${labelOf('enrolmentTokenFile')}: there is no such file; without it the delegate can't enrol.`,
     );
     return undefined;
   }

@@ -24,6 +24,14 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
+function oneOf(values: readonly string[]): (value: unknown) => void {
+  return (value) => {
+    if (typeof value !== 'string' || !values.includes(value)) {
+      throw new TypeError(`must be one of ${values.join(', ')}`);
+    }
+  };
+}
+
 /**
  * Where each setting comes from (environment, flag, file by its key), and what it does. `doc` is what users
  * read. A setting without `arg` has no flag; one without `env` can only stand in the file.
@@ -109,14 +117,14 @@ export const settingsSchema: Schema<Settings> = {
   log: {
     level: {
       doc: 'Least level that is logged: trace, debug, info, warn, error or fatal.',
-      format: [...LOG_LEVELS],
+      format: oneOf(LOG_LEVELS),
       default: 'info',
       env: 'DELEGATE_LOG_LEVEL',
       arg: 'log-level',
     },
     format: {
       doc: 'Form of a log line: json (for machines) or pretty (for people).',
-      format: [...LOG_FORMATS],
+      format: oneOf(LOG_FORMATS),
       default: 'json',
       env: 'DELEGATE_LOG_FORMAT',
       arg: 'log-format',

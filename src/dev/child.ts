@@ -40,7 +40,8 @@ export class Child implements AsyncDisposable {
     this.name = options.name;
     this.#process = spawn(process.execPath, [...options.argv], {
       env: options.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // The fourth is a channel that carries nothing: its end tells the child that its parent is gone.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // A process group of its own: Ctrl+C in a terminal is for whoever owns the world, who stops the rest in order.
       detached: true,
     });

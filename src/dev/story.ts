@@ -71,9 +71,9 @@ async function testConnector(
   await world.manager.post('/api/v1/connectors', connector, z.unknown());
   const path = `/api/v1/connectors/${connector.identifier}/test?wait=60000`;
   const task = await world.manager.post(path, undefined, testTask);
-  const by =
-    task.delegate === null ? 'no delegate' : `delegate ${task.delegate.name} ${task.delegate.version}`;
-  tell(`   ${connector.name}: ${task.output?.status ?? task.error?.code ?? 'no result'}, by ${by}`);
+  const how = task.output?.status ?? `not tested (${task.error?.code ?? 'no result'})`;
+  const by = task.delegate === null ? '' : `, by delegate ${task.delegate.name} ${task.delegate.version}`;
+  tell(`   ${connector.name}: ${how}${by}`);
   if (task.output !== undefined) {
     const checks = task.output.checks.map((check) => `${check.id} ${MARKS[check.status] ?? check.status}`);
     tell(`      ${checks.join('  ')}`);
@@ -120,7 +120,7 @@ async function watchApproval(world: World, tell: Tell): Promise<void> {
     }
     told = current.looks.length;
     if (current.status !== 'waiting') {
-      tell(`   The approval is ${current.status}.`);
+      tell(`   The approval ends: ${current.status}.`);
       tell();
       expectThat(current.status === 'approved', 'the approval ends approved');
       expectThat(current.looks[0]?.decision === 'pending', 'the approval waits first');

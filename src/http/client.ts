@@ -36,7 +36,7 @@ export interface ConnectionFacts {
 }
 
 /**
- * All HTTP that tasks cause: TLS verified against the host name, no redirect followed, no cookie kept, bodies
+ * HTTP for tasks, and for enrolment: TLS verified against the host name, no redirect followed, no cookie kept, bodies
  * capped, one keep-alive pool for an origin. `Authorization` goes to the URL's origin and nowhere else because
  * nothing here ever makes a second request out of a first one's answer.
  */
@@ -136,6 +136,8 @@ export class HttpClient implements AsyncDisposable {
       timeout: this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       lookup: guardedLookup(this.#options.guardAddress),
       allowH2: false,
+      // Said outright, so that no variable of Node's (NODE_TLS_REJECT_UNAUTHORIZED) can take it back.
+      rejectUnauthorized: true,
       signal: attempt.signal,
     });
     connect(target, (...outcome) => {

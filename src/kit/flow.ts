@@ -70,16 +70,3 @@ export class Mailbox<T> implements AsyncIterable<T> {
     }
   }
 }
-
-/** One call in flight for a key; whoever asks meanwhile gets the same answer. */
-export class SingleFlight<T> {
-  readonly #flights = new Map<string, Promise<T>>();
-
-  run(key: string, work: () => Promise<T>): Promise<T> {
-    const flying = this.#flights.get(key);
-    if (flying !== undefined) return flying;
-    const flight = work().finally(() => this.#flights.delete(key));
-    this.#flights.set(key, flight);
-    return flight;
-  }
-}

@@ -9,6 +9,15 @@ export interface Readiness {
   reason?: string;
 }
 
+/** Silent connections must not crowd out the probes: they are looked for every second, not every 30 s. */
+const LIMITS = {
+  connectionsCheckingInterval: 1_000,
+  headersTimeout: 2_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 5_000,
+} as const;
+const MAX_CONNECTIONS = 64;
+
 export interface HealthServer extends AsyncDisposable {
   readonly url: string;
 }
@@ -22,7 +31,7 @@ export async function serveHealth(options: {
   port: number;
   readiness: () => Readiness;
 }): Promise<HealthServer> {
-  const server = createServer((request, response) => {
+  const server = createServer(LIMITS, (request, response) => {
     const answer = (status: number, body: unknown, headers: OutgoingHttpHeaders = {}): void => {
       response.writeHead(status, {
         'content-type': 'application/json',
@@ -42,8 +51,7 @@ export async function serveHealth(options: {
       answer(404, { error: 'not found; there are /livez and /readyz' });
     }
   });
-  server.requestTimeout = 5_000;
-  server.maxConnections = 64;
+  server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, options.host, options.port);
   return {
     url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,

@@ -21,7 +21,9 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
   const raw = options.destination ?? pino.destination({ dest: 1, sync: true });
   const target = options.format === 'pretty' ? await prettyPrinter(raw) : raw;
   const scrubbing: DestinationStream = { write: (line) => target.write(redactor.scrub(line)) };
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, scrubbing);
+  // By name, as the settings speak of levels.
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return pino({ level, base: null, formatters, timestamp: pino.stdTimeFunctions.isoTime }, scrubbing);
 }
 
 /** Loaded only when asked for; a container that logs JSON never pays for it. */

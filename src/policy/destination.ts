@@ -8,16 +8,48 @@ export interface DestinationRules {
 }
 
 const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+addIpv4Everywhere(loopback, [127, 0, 0, 0], 8);
 loopback.addAddress('::1', 'ipv6');
 
-/** Never a customer's ServiceNow: "this host", link-local and with it the clouds' metadata services. */
+/** Never a customer's ServiceNow: "this host", link-local, multicast, and the clouds' metadata services. */
 const forbidden = new BlockList();
 forbidden.addSubnet('0.0.0.0', 8, 'ipv4');
+addIpv4Everywhere(forbidden, [169, 254, 0, 0], 16);
+addIpv4Everywhere(forbidden, [224, 0, 0, 0], 4);
+addIpv4Everywhere(forbidden, [240, 0, 0, 0], 4);
+/** Alibaba, Oracle and Azure keep theirs outside of link-local. */
+addIpv4Everywhere(forbidden, [100, 100, 100, 200], 32);
+addIpv4Everywhere(forbidden, [192, 0, 0, 192], 32);
+addIpv4Everywhere(forbidden, [168, 63, 129, 16], 32);
 forbidden.addAddress('::', 'ipv6');
-forbidden.addSubnet('169.254.0.0', 16, 'ipv4');
 forbidden.addSubnet('fe80::', 10, 'ipv6');
+forbidden.addSubnet('fec0::', 10, 'ipv6');
+forbidden.addSubnet('ff00::', 8, 'ipv6');
+/** AWS and Google. */
 forbidden.addAddress('fd00:ec2::254', 'ipv6');
+forbidden.addAddress('fd20:ce::254', 'ipv6');
+/** Local-use NAT64 (RFC 8215) and Teredo: what they lead to can't be read off the address. */
+forbidden.addSubnet('64:ff9b:1::', 48, 'ipv6');
+forbidden.addSubnet('2001::', 32, 'ipv6');
+
+/**
+ * An IPv4 network, and the IPv6 addresses that lead to it: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible and
+ * IPv4-translated. IPv4-mapped addresses are judged by the IPv4 rule already.
+ */
+function addIpv4Everywhere(
+  list: BlockList,
+  network: readonly [number, number, number, number],
+  prefix: number,
+): void {
+  const [a, b, c, d] = network;
+  const high = ((a << 8) | b).toString(16);
+  const low = ((c << 8) | d).toString(16);
+  list.addSubnet(network.join('.'), prefix, 'ipv4');
+  list.addSubnet(`64:ff9b::${high}:${low}`, 96 + prefix, 'ipv6');
+  list.addSubnet(`2002:${high}:${low}::`, 16 + prefix, 'ipv6');
+  list.addSubnet(`::${high}:${low}`, 96 + prefix, 'ipv6');
+  list.addSubnet(`::ffff:0:${high}:${low}`, 96 + prefix, 'ipv6');
+}
 
 /**
  * Refuses a URL before anything is sent to it. A host name is judged again, by the addresses that it resolves
@@ -58,7 +90,7 @@ export function assertAddress(address: string, purpose: string, rules: Destinati
 
 export function isLoopbackHost(host: string): boolean {
   if (isIP(host) !== 0) return loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
-  const name = host.replace(/\.$/, '').toLowerCase();
+  const name = host.replace(/\.+$/, '').toLowerCase();
   return name === 'localhost' || name.endsWith('.localhost');
 }
 

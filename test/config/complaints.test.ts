@@ -142,7 +142,7 @@ describe('an invalid configuration', () => {
           DELEGATE_CONFIG: file,
           DELEGATE_ALLOW_LOOPBACK: 'yes',
           DELEGATE_MANAGER_URL: 'http://manager.example.com',
-          DELEGATE_ENROLMENT_TOKEN_FILE: join(folder.path, 'gone'),
+          DELEGATE_ENROLMENT_TOKEN_FILE: folder.path,
           DELEGATE_TASK_SIGNING_KEYS_FILE: file,
         },
       }),
@@ -151,10 +151,10 @@ describe('an invalid configuration', () => {
       '--dark: there is no such flag',
       `colour: there is no such setting (${file})`,
       'managerUrl (DELEGATE_MANAGER_URL): plain http is refused beyond loopback; use https, or accept the risk with DELEGATE_ALLOW_HTTP=true',
-      'enrolmentTokenFile (DELEGATE_ENROLMENT_TOKEN_FILE): the file cannot be read (ENOENT)',
+      'enrolmentTokenFile (DELEGATE_ENROLMENT_TOKEN_FILE): the file cannot be read (EISDIR)',
       'taskSigningKeysFile (DELEGATE_TASK_SIGNING_KEYS_FILE): the file is not a JWK set of public Ed25519 keys',
       'capacity (DELEGATE_CAPACITY): must be a whole number from 1 to 1000',
-      'log.level (DELEGATE_LOG_LEVEL): must be one of the possible values: ["trace","debug","info","warn","error","fatal"]',
+      'log.level (DELEGATE_LOG_LEVEL): must be one of trace, debug, info, warn, error, fatal',
       'allowLoopback (DELEGATE_ALLOW_LOOPBACK): must be true or false',
     ]);
   });

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { printableSettings, settingsReference } from '../../src/config/load.ts';
@@ -64,8 +65,24 @@ describe('the enrolment token', () => {
 
   it('is not quoted when it stands where its file belongs', () => {
     const environment = { DELEGATE_ENROLMENT_TOKEN_FILE: TOKEN };
+    const { warnings, enrolmentToken } = load({ environment });
+    expect(enrolmentToken).to.equal(undefined);
+    expect(warnings.join()).to.contain('DELEGATE_ENROLMENT_TOKEN_FILE').and.not.contain(TOKEN);
+  });
+
+  it('may be gone once the delegate has enrolled: its missing file is a warning', () => {
+    using folder = new Folder();
+    const environment = { DELEGATE_ENROLMENT_TOKEN_FILE: join(folder.path, 'gone') };
+    expect(load({ environment }).warnings).to.deep.equal([
+      "enrolmentTokenFile (DELEGATE_ENROLMENT_TOKEN_FILE): there is no such file; without it the delegate can't enrol.",
+    ]);
+  });
+
+  it('stops the start if its file is there and cannot be read', () => {
+    using folder = new Folder();
+    const environment = { DELEGATE_ENROLMENT_TOKEN_FILE: folder.path };
     expect(complaintsOf(() => load({ environment }))).to.deep.equal([
-      'enrolmentTokenFile (DELEGATE_ENROLMENT_TOKEN_FILE): the file cannot be read (ENOENT)',
+      'enrolmentTokenFile (DELEGATE_ENROLMENT_TOKEN_FILE): the file cannot be read (EISDIR)',
     ]);
   });
 
@@ -125,7 +142,7 @@ describe('the printed settings', () => {
   it('are those in effect, with the token masked', () => {
     using folder = new Folder();
     const file = folder.write('delegate.yaml', 'secretNames: { a.b: env:A }\nname: of-file');
-    const printed = printableSettings(
+    const { text: printed } = printableSettings(
       sources({
         args: ['--capacity=5'],
         environment: { DELEGATE_ENROLMENT_TOKEN: TOKEN, DELEGATE_CONFIG: file },
@@ -141,17 +158,16 @@ describe('the printed settings', () => {
   });
 
   it('show that no token is set', () => {
-    expect(JSON.parse(printableSettings(sources()))).to.deep.include({ enrolmentToken: '' });
+    expect(JSON.parse(printableSettings(sources()).text)).to.deep.include({ enrolmentToken: '' });
   });
 });
 
 describe('the reference of settings', () => {
   const reference = settingsReference();
 
-  for (const { key, env, flag, doc, fallback } of reference) {
+  for (const { key, env, flag, doc } of reference) {
     it(`explains ${key}`, () => {
       expect(doc).to.match(/^[A-Z].{10,}\.$/);
-      expect(fallback).to.not.equal('');
       if (key === 'secretNames') expect([env, flag]).to.deep.equal(['', '']);
       else expect(env).to.match(/^DELEGATE_[A-Z_]+$/);
     });

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { deferred, Mailbox, SingleFlight, untilAborted } from '../../src/kit/flow.ts';
+import { deferred, Mailbox, untilAborted } from '../../src/kit/flow.ts';
 
 async function rejectionOf(work: Promise<unknown>): Promise<unknown> {
   return work.then(
@@ -139,44 +139,5 @@ describe('a mailbox', () => {
     box.put(undefined);
     box.end();
     expect(await readAll(box)).to.deep.equal([undefined]);
-  });
-});
-
-describe('a single flight', () => {
-  it('is shared by all who ask while it is in the air', async () => {
-    const flights = new SingleFlight<number>();
-    const work = deferred<number>();
-    let calls = 0;
-    const ask = (): Promise<number> =>
-      flights.run('key', () => {
-        calls += 1;
-        return work.promise;
-      });
-    const answers = [ask(), ask(), ask()];
-    work.resolve(7);
-    expect(await Promise.all(answers)).to.deep.equal([7, 7, 7]);
-    expect(calls).to.equal(1);
-  });
-
-  it('is flown anew after its end, good or bad', async () => {
-    const flights = new SingleFlight<string>();
-    expect(await rejectionOf(flights.run('key', () => Promise.reject(new Error('down'))))).to.be.an('error');
-    expect(await flights.run('key', () => Promise.resolve('up'))).to.equal('up');
-    expect(await flights.run('key', () => Promise.resolve('again'))).to.equal('again');
-  });
-
-  it('gives its failure to all who shared it', async () => {
-    const flights = new SingleFlight<string>();
-    const work = deferred<string>();
-    const answers = [1, 2].map(() => rejectionOf(flights.run('key', () => work.promise)));
-    const failure = new Error('down');
-    work.reject(failure);
-    expect(await Promise.all(answers)).to.deep.equal([failure, failure]);
-  });
-
-  it('keeps keys apart', async () => {
-    const flights = new SingleFlight<string>();
-    const both = ['a', 'b'].map((key) => flights.run(key, () => Promise.resolve(key)));
-    expect(await Promise.all(both)).to.deep.equal(['a', 'b']);
   });
 });

@@ -67,7 +67,9 @@ describe('sleep', () => {
   });
 
   it('needs no signal', async () => {
-    await sleep(systemClock, 0);
+    const clock = new HandClock();
+    void sleep(clock, 1_000);
+    expect(clock.pending.size).to.equal(1);
   });
 });
 
@@ -89,8 +91,11 @@ describe('the system clock', () => {
     expect(called).to.deep.equal([]);
   });
 
-  it('takes a negative wait as none', async () => {
-    await sleep(systemClock, -5);
+  it('takes a negative wait as none: it is over before one of a few milliseconds', async () => {
+    const order: string[] = [];
+    const longer = sleep(systemClock, 20).then(() => order.push('20 ms'));
+    await Promise.all([longer, sleep(systemClock, -5).then(() => order.push('-5 ms'))]);
+    expect(order).to.deep.equal(['-5 ms', '20 ms']);
   });
 
   it('is monotonic', () => {

@@ -73,7 +73,7 @@ describe('the log', () => {
     expect(lines.written).to.have.length(2);
     expect(lines.written.join('')).to.match(/^[^\n]+\n[^\n]+\n$/);
     const [first = ''] = lines.written;
-    expect(JSON.parse(first)).to.include({ level: 30, taskId: 't1', msg: 'started' });
+    expect(JSON.parse(first)).to.include({ level: 'info', taskId: 't1', msg: 'started' });
     expect(JSON.parse(first))
       .to.have.property('time')
       .that.matches(/^\d{4}-\d\d-\d\dT.*Z$/);

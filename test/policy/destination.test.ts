@@ -116,6 +116,26 @@ describe('an address that a name resolved to', () => {
     ['169.254.169.254', ADDRESS, ADDRESS],
     ['::ffff:169.254.169.254', ADDRESS, ADDRESS],
     ['fe80::1', ADDRESS, ADDRESS],
+    // NAT64, 6to4, IPv4-compatible and IPv4-translated forms of loopback and of the metadata service.
+    ['64:ff9b::7f00:1', LOOPBACK, 'allowed'],
+    ['2002:7f00:1::', LOOPBACK, 'allowed'],
+    ['::7f00:1', LOOPBACK, 'allowed'],
+    ['::ffff:0:7f00:1', LOOPBACK, 'allowed'],
+    ['64:ff9b::a9fe:a9fe', ADDRESS, ADDRESS],
+    ['2002:a9fe:a9fe::1', ADDRESS, ADDRESS],
+    ['64:ff9b:1::a9fe:a9fe', ADDRESS, ADDRESS],
+    ['2001:0:a9fe:a9fe::1', ADDRESS, ADDRESS],
+    ['fd20:ce::254', ADDRESS, ADDRESS],
+    ['100.100.100.200', ADDRESS, ADDRESS],
+    ['192.0.0.192', ADDRESS, ADDRESS],
+    ['168.63.129.16', ADDRESS, ADDRESS],
+    ['224.0.0.1', ADDRESS, ADDRESS],
+    ['255.255.255.255', ADDRESS, ADDRESS],
+    ['ff02::1', ADDRESS, ADDRESS],
+    ['fec0::1', ADDRESS, ADDRESS],
+    ['2001:db8::1', 'allowed', 'allowed'],
+    ['64:ff9b::808:808', 'allowed', 'allowed'],
+    ['2002:808:808::1', 'allowed', 'allowed'],
   ];
   for (const [address, usual, development] of addresses) {
     it(`${address}: ${usual}, in development ${development}`, () => {

@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import { z } from 'zod';
 import { startWorld, type World } from '../../src/dev/world.ts';
 import { CLI } from '../support/cli.ts';
+import { until } from '../support/until.ts';
 
 const task = z.object({
   taskId: z.string(),
@@ -11,6 +15,18 @@ const task = z.object({
 });
 
 const readiness = z.object({ ready: z.boolean(), phase: z.string() });
+
+/** Whether anybody listens there. */
+async function answers(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
 
 /** Real processes and real signals: what an orchestrator does to a delegate. */
 describe('leaving', function () {
@@ -74,6 +90,30 @@ describe('leaving', function () {
   it('SIGINT while idle exits 0', async () => {
     world.delegate.kill('SIGINT');
     expect(await world.delegate.exited).to.equal(0);
+  });
+
+  it('a process of the world ends in order when the one that started it is killed', async () => {
+    const parent = spawn(process.execPath, [CLI, 'demo', '--verbose'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    parent.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until(
+      'everybody is ready',
+      () => said.includes('[old-delegate]') && said.includes('session open'),
+      20_000,
+    );
+    const folder = /"stateDir":"([^"]+)\/eu-1"/.exec(said)?.[1] ?? '';
+    const ports = new Set(
+      [...said.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map((match) => Number(match[1])),
+    );
+    expect(ports.size).to.be.at.least(6);
+    parent.kill('SIGKILL');
+    const giveUpAt = performance.now() + 20_000;
+    for (const port of ports) {
+      while (await answers(port)) expect(performance.now()).to.be.lessThan(giveUpAt);
+    }
+    await rm(folder, { recursive: true });
   });
 
   it('a second signal ends the process at once, with the code that says so', async () => {
