@@ -7,10 +7,15 @@ import { createLogger } from '../observability/logger.ts';
 import { stopSignal } from './signals.ts';
 
 /** `servicenow-delegate manager`: the reference manager alone, until a signal. */
-export async function manager(): Promise<void> {
+export async function manager(args: readonly string[]): Promise<0 | 2> {
+  if (args.length > 0) {
+    process.stderr.write('manager takes no arguments; docs/manager.md lists its settings\n');
+    return 2;
+  }
   const settings = loadManagerSettings(readEnvironment());
   const redactor = new Redactor();
   const log = await createLogger({ level: settings.logLevel, format: settings.logFormat, redactor });
+  for (const warning of settings.warnings) log.warn(warning);
   await using started = await startManager({
     host: settings.host,
     port: settings.port,
@@ -31,4 +36,5 @@ export async function manager(): Promise<void> {
   log.info({ url: started.url, publicUrl: started.publicUrl }, 'manager ready');
   const signal = await stopSignal();
   log.info({ signal }, 'manager stops');
+  return 0;
 }

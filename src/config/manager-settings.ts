@@ -16,6 +16,8 @@ export interface ManagerSettings {
   signTasks: boolean;
   logLevel: LogLevel;
   logFormat: LogFormat;
+  /** Things that are probably mistakes but stop nothing. */
+  warnings: readonly string[];
 }
 
 /** A shorter token can be guessed; an empty one would let everybody in. */
@@ -31,7 +33,7 @@ const wholeNumber = (least: number, most: number) =>
 
 const environmentSchema = z.object({
   MANAGER_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
-  MANAGER_HTTP_PORT: wholeNumber(0, 65_535).default(8443),
+  MANAGER_HTTP_PORT: wholeNumber(0, 65_535).default(8081),
   MANAGER_PUBLIC_URL: z.url().optional(),
   MANAGER_API_TOKEN: z.string().min(MIN_API_TOKEN_CHARS, API_TOKEN_TOO_SHORT).optional(),
   MANAGER_API_TOKEN_FILE: z.string().min(1).optional(),
@@ -48,9 +50,7 @@ export function loadManagerSettings(
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = environmentSchema.safeParse(given);
   if (!parsed.success) {
-    throw new ConfigurationError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-    );
+    throw invalid(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   }
   const settings = parsed.data;
   return {
@@ -62,17 +62,20 @@ export function loadManagerSettings(
     signTasks: settings.MANAGER_SIGN_TASKS === 'true',
     logLevel: settings.MANAGER_LOG_LEVEL,
     logFormat: settings.MANAGER_LOG_FORMAT,
+    warnings: Object.keys(environment)
+      .filter((name) => name.startsWith('MANAGER_') && !Object.hasOwn(environmentSchema.shape, name))
+      .map((name) => `${name} is not a setting of the manager; it is ignored.`),
   };
 }
 
 function readApiToken(token: string | undefined, file: string | undefined): Secret | undefined {
   if (token !== undefined && file !== undefined) {
-    throw new ConfigurationError(['MANAGER_API_TOKEN: give it or MANAGER_API_TOKEN_FILE, not both']);
+    throw invalid('MANAGER_API_TOKEN: give it or MANAGER_API_TOKEN_FILE, not both');
   }
   if (file === undefined) return token === undefined ? undefined : new Secret(token);
   const contents = readTokenFile(file);
   if (contents.length < MIN_API_TOKEN_CHARS) {
-    throw new ConfigurationError([`MANAGER_API_TOKEN_FILE: its token ${API_TOKEN_TOO_SHORT}`]);
+    throw invalid(`MANAGER_API_TOKEN_FILE: its token ${API_TOKEN_TOO_SHORT}`);
   }
   return new Secret(contents);
 }
@@ -82,8 +85,10 @@ function readTokenFile(path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (thrown) {
-    throw new ConfigurationError([
-      `MANAGER_API_TOKEN_FILE: the file cannot be read (${systemCode(thrown) ?? 'unknown'})`,
-    ]);
+    throw invalid(`MANAGER_API_TOKEN_FILE: the file cannot be read (${systemCode(thrown) ?? 'unknown'})`);
   }
+}
+
+function invalid(...complaints: readonly string[]): ConfigurationError {
+  return new ConfigurationError(complaints, 'docs/manager.md lists every setting.');
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { HttpProblem, readJson } from './http-io.ts';
 
-export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
+type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** Which credential a route asks for; `none` for what anyone may read. */
 export type Access = 'api-token' | 'enrolment-token' | 'connect-token' | 'none';

@@ -32,7 +32,7 @@ const VALIDATE_TASK = { name: 'servicenow.connector.validate', version: 1 };
 const VALIDATE_TIMEOUT_MS = 60_000;
 const MAX_CONNECTORS = 10_000;
 
-export interface ApiDeps {
+interface ApiDeps {
   readonly settings: Settings;
   readonly scheduler: Scheduler;
   readonly sessions: SessionTable;
@@ -243,7 +243,10 @@ function taskRoutes({ scheduler }: ApiDeps): Route[] {
       path: '/api/v1/tasks',
       summary: 'List the tasks, oldest first',
       replies: { 200: z.object({ tasks: z.array(taskViewSchema) }) },
-      handle: () => ({ status: 200, body: { tasks: scheduler.tasks().map(viewTask) } }),
+      handle: () => {
+        const tasks = scheduler.tasks().map((task) => viewTask(task, scheduler.waitingFor(task)));
+        return { status: 200, body: { tasks } };
+      },
     }),
     route({
       method: 'GET',
@@ -349,7 +352,8 @@ async function taskReply(
   const task = scheduler.task(taskId);
   if (task === undefined) throw notFound('task', taskId);
   const status = task.state.at === 'ended' ? 200 : 202;
-  return { status, body: viewTask(task), headers: { location: `/api/v1/tasks/${taskId}` } };
+  const body = viewTask(task, scheduler.waitingFor(task));
+  return { status, body, headers: { location: `/api/v1/tasks/${taskId}` } };
 }
 
 function readWait({ query }: Call): number {

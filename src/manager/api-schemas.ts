@@ -137,6 +137,10 @@ export const taskViewSchema = z.object({
   timeoutMs: z.number(),
   createdAt: time,
   state: z.enum(['waiting', 'offered', 'running', 'ended']),
+  waitingFor: z
+    .string()
+    .nullable()
+    .describe('Why a waiting task waits, in the words with which it fails if it waits too long.'),
   attempt: z.number(),
   delegate: holderSchema.nullable().describe('Who has it, or had it last, and in which version.'),
   outcome: z.enum(['succeeded', 'failed', 'cancelled', 'unknown']).nullable(),
@@ -218,7 +222,7 @@ export function viewConnector(record: ConnectorRecord): z.input<typeof connector
 }
 
 /** Without the input: it is the caller's own, and up to the size of a frame. */
-export function viewTask(task: TaskRecord): z.input<typeof taskViewSchema> {
+export function viewTask(task: TaskRecord, waitingFor: string | null): z.input<typeof taskViewSchema> {
   const { taskId, name, version, timeoutMs, createdAt, attempt, cancelReason, progress, state } = task;
   const ended = state.at === 'ended' ? state : undefined;
   return {
@@ -229,6 +233,7 @@ export function viewTask(task: TaskRecord): z.input<typeof taskViewSchema> {
     timeoutMs,
     createdAt,
     state: state.at,
+    waitingFor,
     attempt,
     delegate: state.at === 'waiting' ? null : state.holder,
     outcome: ended?.outcome ?? null,

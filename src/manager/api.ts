@@ -7,7 +7,7 @@ import { bearerToken, HttpProblem, sendJson, toHttpProblem } from './http-io.ts'
 import { describeApi } from './openapi.ts';
 import type { ManagerLog } from './options.ts';
 
-export interface ApiOptions {
+interface ApiOptions {
   readonly routes: readonly Route[];
   readonly apiToken: Secret;
   readonly version: string | undefined;
@@ -21,7 +21,7 @@ interface CompiledRoute {
   readonly segments: readonly string[];
 }
 
-export type HttpHandler = (request: IncomingMessage, path: string, response: ServerResponse) => Promise<void>;
+type HttpHandler = (request: IncomingMessage, path: string, response: ServerResponse) => Promise<void>;
 
 /** Every route, with the two that describe and watch the rest. */
 function allRoutes(routes: readonly Route[], version: string | undefined): Route[] {

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { WireError } from '../kit/errors.ts';
+import type { ErrorCategory } from '../kit/errors.ts';
 import { toTimestamp } from '../kit/time.ts';
-import type { ApprovalRecord, ApprovalStatus, Look, TaskRecord } from './store.ts';
+import type { ApprovalRecord, ApprovalStatus, Holder, Look, TaskError, TaskRecord } from './store.ts';
 
 /** Looks in a row with an error that waiting does not cure, before the approval fails. */
 const MAX_FAILURES_IN_A_ROW = 3;
+/** What is asked is itself wrong or forbidden; the next look would ask the same. */
+const HOPELESS: ReadonlySet<ErrorCategory> = new Set(['invalid-input', 'policy']);
 /** Looks that an approval keeps; the count goes on. */
 const MAX_LOOKS = 200;
 /** Connectors are spread over the interval times 1 ± this. */
@@ -20,7 +22,7 @@ const outputSchema = z.object({
 export function readLook(task: TaskRecord, nowMs: number): Look {
   const { state } = task;
   if (state.at !== 'ended') throw new TypeError('a look is read after its task has ended');
-  const { holder } = state;
+  const holder = state.holder ?? refuser(task, state.error);
   const look: Look = {
     at: toTimestamp(nowMs),
     taskId: task.taskId,
@@ -48,15 +50,22 @@ export function readLook(task: TaskRecord, nowMs: number): Look {
   };
 }
 
+/** Nobody works on a task that was refused, but somebody did look at it. */
+function refuser(task: TaskRecord, error: TaskError | undefined): Holder | null {
+  const refusal = task.refusals.at(-1);
+  return refusal !== undefined && refusal.code === error?.code ? refusal.holder : null;
+}
+
 /** A look that was not taken, for want of room. */
-export function missedLook(error: WireError, nowMs: number): Look {
+export function missedLook(error: TaskError, nowMs: number): Look {
   return { at: toTimestamp(nowMs), taskId: null, decision: null, reason: null, error, delegate: null };
 }
 
 /** The approval after one more look. */
 export function withLook(approval: ApprovalRecord, look: Look): ApprovalRecord {
+  const hard = look.error !== null && !look.error.retryable;
   const failuresInARow =
-    look.error === null ? 0 : look.error.retryable ? approval.failuresInARow : approval.failuresInARow + 1;
+    look.error === null ? 0 : hard ? approval.failuresInARow + 1 : approval.failuresInARow;
   const seen: ApprovalRecord = {
     ...approval,
     failuresInARow,
@@ -67,7 +76,8 @@ export function withLook(approval: ApprovalRecord, look: Look): ApprovalRecord {
   if (look.decision === 'approved' || look.decision === 'rejected') {
     return ended(seen, look.decision, look.at);
   }
-  if (failuresInARow < MAX_FAILURES_IN_A_ROW) return seen;
+  const hopeless = hard && HOPELESS.has(look.error.category);
+  if (!hopeless && failuresInARow < MAX_FAILURES_IN_A_ROW) return seen;
   return { ...ended(seen, 'failed', look.at), error: look.error };
 }
 

@@ -13,7 +13,7 @@ const MAX_WAITING_APPROVALS = 1_000;
 /** Ended approvals that can still be read; the oldest goes first. */
 const MAX_ENDED_APPROVALS = 1_000;
 
-export interface ApprovalRequest {
+interface ApprovalRequest {
   readonly connector: string;
   readonly question: ApprovalRecord['question'];
   readonly retryIntervalMs: number;

@@ -8,6 +8,8 @@ import type { SessionTable } from './session-table.ts';
 import type { DelegateRecord } from './store.ts';
 
 const RETRY_AFTER_S = 5;
+/** RFC 6455, section 4.1. */
+const WEBSOCKET_VERSION = '13';
 
 /** Turns an upgrade request into a session, or into an HTTP answer that says why not. */
 export class ConnectEndpoint {
@@ -61,6 +63,13 @@ export class ConnectEndpoint {
   }
 
   async #admit(request: IncomingMessage): Promise<DelegateRecord> {
+    // ws would answer 400, which tells a client to give up rather than to speak another version.
+    if (request.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) {
+      const message = `This manager speaks version ${WEBSOCKET_VERSION} of WebSocket alone.`;
+      throw new HttpProblem(426, 'unsupported-websocket', message, {
+        headers: { upgrade: 'websocket', 'sec-websocket-version': WEBSOCKET_VERSION },
+      });
+    }
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     if (!offered.includes(SUBPROTOCOL)) {
       throw new HttpProblem(426, 'unsupported-protocol', `This manager speaks ${SUBPROTOCOL} alone.`, {

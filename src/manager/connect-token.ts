@@ -10,7 +10,7 @@ const MAX_TOKEN_CHARS = 8_192;
 /** Bound on remembered token ids: connects of all delegates within two minutes. */
 const MAX_REMEMBERED_TOKENS = 50_000;
 
-export type ConnectJudgement =
+type ConnectJudgement =
   | { readonly kind: 'admitted'; readonly delegate: DelegateRecord }
   | {
       readonly kind: 'refused';

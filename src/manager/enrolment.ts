@@ -39,7 +39,7 @@ export interface EnrolRefusal {
   readonly retryAfterMs?: number;
 }
 
-export type EnrolJudgement = { readonly kind: 'enrolled'; readonly delegate: DelegateRecord } | EnrolRefusal;
+type EnrolJudgement = { readonly kind: 'enrolled'; readonly delegate: DelegateRecord } | EnrolRefusal;
 
 /** Who may become a delegate. */
 export class Enrolment {

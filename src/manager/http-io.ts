@@ -29,7 +29,7 @@ export class HttpProblem extends Error {
   }
 }
 
-export interface ErrorBody {
+interface ErrorBody {
   readonly error: { readonly code: string; readonly message: string; readonly hint?: string };
 }
 

@@ -90,7 +90,8 @@ export async function startManager(options: ManagerOptions = {}): Promise<Manage
   const approvals = new Approvals(settings, scheduler);
   const connect = new ConnectEndpoint(
     {
-      audiences: settings.publicUrl === undefined ? loopbackSpellings(url, port) : [publicUrl],
+      audiences:
+        options.publicUrl === undefined ? loopbackSpellings(url, port) : spellings(options.publicUrl),
       delegateByThumbprint: (thumbprint) => enrolment.delegateByThumbprint(thumbprint),
       seen: new ReplayCache(),
       clock,
@@ -145,7 +146,6 @@ export async function startManager(options: ManagerOptions = {}): Promise<Manage
   let ended: Promise<void> | undefined;
   const close = (): Promise<void> => (ended ??= end());
 
-  log.info({ url, publicUrl }, 'manager listens');
   return {
     url,
     publicUrl,
@@ -195,6 +195,11 @@ function httpUrl(host: string, port: number): string {
 /** For a first run, where nobody has said by which name the manager is called. */
 function loopbackSpellings(url: string, port: number): string[] {
   return [...new Set([url, ...['127.0.0.1', 'localhost', '::1'].map((host) => httpUrl(host, port))])];
+}
+
+/** A delegate signs the address as it was configured, which need not be as a URL parser writes it. */
+function spellings(publicUrl: string): string[] {
+  return [...new Set([new URL(publicUrl).href, publicUrl].map(withoutSlash))];
 }
 
 function withoutSlash(text: string): string {

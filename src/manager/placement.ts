@@ -1,6 +1,6 @@
 import type { WireError } from '../kit/errors.ts';
 import type { DelegateIdentity, RejectCode } from '../protocol/messages.ts';
-import { gatesFor, passes, tooOldMessage } from './gates.ts';
+import { gatesFor, passes, tooOldMessage, type Gate, type Gated } from './gates.ts';
 import type { Refusal, TaskRecord } from './store.ts';
 
 /** A connected delegate as the choice sees it. */
@@ -14,15 +14,17 @@ export interface Candidate {
   readonly freeCredit: number;
 }
 
+/** What is missing, should the wait end in failure. */
+export type Blocked = 'no-delegate' | 'no-capacity';
+
 export type Placement<C extends Candidate> =
   | { readonly kind: 'offer'; readonly candidate: C }
-  /** `blocked` says what is missing, should the wait end in failure. */
-  | { readonly kind: 'wait'; readonly blocked: 'no-delegate' | 'no-capacity' }
+  | { readonly kind: 'wait'; readonly blocked: Blocked }
   | { readonly kind: 'fail'; readonly error: WireError };
 
 type PlacedTask = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'refusals'>;
 
-export interface PlacementHints {
+interface PlacementHints {
   /** Delegates that asked to be left alone for a while. */
   readonly cooling: (delegateId: string) => boolean;
   /** Whoever missed the last offer is asked again only if there is nobody else. */
@@ -47,32 +49,16 @@ export function place<C extends Candidate>(
   const refused = new Set(task.refusals.map((refusal) => refusal.holder.delegateId));
   const willing = matching.filter((candidate) => !refused.has(candidate.delegate.id));
   const lastRefusal = task.refusals.at(-1);
-  if (willing.length === 0) {
-    if (lastRefusal !== undefined) return { kind: 'fail', error: refusalError(lastRefusal) };
-    return { kind: 'wait', blocked: 'no-delegate' };
-  }
+  if (willing.length === 0 && lastRefusal === undefined) return { kind: 'wait', blocked: 'no-delegate' };
 
-  const knowing = willing.filter((candidate) =>
-    candidate.tasks.some((known) => known.name === task.name && known.version === task.version),
+  const gates = gatesFor(task.input);
+  const able = willing.filter(
+    (candidate) => knows(candidate, task) && gates.every((gate) => passes(gate, gated(candidate))),
   );
-  if (knowing.length === 0) return { kind: 'fail', error: unknownTaskError(task, willing) };
-
-  let able = knowing;
-  for (const gate of gatesFor(task.input)) {
-    const through = able.filter((candidate) => passes(gate, gated(candidate)));
-    if (through.length === 0) {
-      return {
-        kind: 'fail',
-        error: {
-          code: 'delegate-too-old',
-          message: tooOldMessage(gate, able.map(gated)),
-          hint: 'Upgrade one of these delegates, or start a newer one with the same tags.',
-          category: 'refused',
-          retryable: false,
-        },
-      };
-    }
-    able = through;
+  if (able.length === 0) {
+    // Who refused had the tags, the task and the version: why it refused says more than what the others lack.
+    const error = lastRefusal === undefined ? unfitError(task, willing, gates) : refusalError(lastRefusal);
+    return { kind: 'fail', error };
   }
 
   const free = able.filter((candidate) => candidate.freeCredit > 0 && !hints.cooling(candidate.delegate.id));
@@ -85,7 +71,39 @@ function hasTags(candidate: Candidate, selectors: readonly string[]): boolean {
   return selectors.every((selector) => candidate.tags.has(normalTag(selector)));
 }
 
-function gated(candidate: Candidate): { name: string; version: string; capabilities: readonly string[] } {
+function knows(candidate: Candidate, task: PlacedTask): boolean {
+  return candidate.tasks.some((known) => known.name === task.name && known.version === task.version);
+}
+
+/**
+ * Why none of these fits. Gates come first: a delegate from before the feature may not list the task either, and
+ * the same upgrade gives it both.
+ */
+function unfitError(task: PlacedTask, willing: readonly Candidate[], gates: readonly Gate[]): WireError {
+  const knowing = willing.filter((candidate) => knows(candidate, task));
+  return tooOldError(gates, willing) ?? tooOldError(gates, knowing) ?? unknownTaskError(task, willing);
+}
+
+/** Of the first gate that holds back all who came through those before it, if there is one. */
+function tooOldError(gates: readonly Gate[], candidates: readonly Candidate[]): WireError | undefined {
+  let left = candidates.map(gated);
+  for (const gate of gates) {
+    const through = left.filter((candidate) => passes(gate, candidate));
+    if (through.length === 0 && left.length > 0) {
+      return {
+        code: 'delegate-too-old',
+        message: tooOldMessage(gate, left),
+        hint: 'Upgrade one of these delegates, or start a newer one with the same tags.',
+        category: 'refused',
+        retryable: false,
+      };
+    }
+    left = through;
+  }
+  return undefined;
+}
+
+function gated(candidate: Candidate): Gated {
   return {
     name: candidate.delegate.name,
     version: candidate.delegate.version,

@@ -13,7 +13,14 @@ import {
   type ToDelegate,
 } from '../protocol/messages.ts';
 import type { Settings } from './options.ts';
-import { isFinalRefusal, place, refusalError, type Candidate } from './placement.ts';
+import {
+  isFinalRefusal,
+  place,
+  refusalError,
+  type Blocked,
+  type Candidate,
+  type Placement,
+} from './placement.ts';
 import type { TaskRecord, TaskState } from './store.ts';
 import {
   cancelledError,
@@ -21,6 +28,7 @@ import {
   notAcceptedError,
   queueTimeoutError,
   unsendableError,
+  whyWaiting,
 } from './task-endings.ts';
 import type { TaskSigner } from './task-signing.ts';
 import { isHeld, TaskTable, type HeldTask } from './task-table.ts';
@@ -90,6 +98,14 @@ export class Scheduler {
 
   task(taskId: string): TaskRecord | undefined {
     return this.#table.get(taskId);
+  }
+
+  /** Why a waiting task waits, in a sentence; null for a task that does not. */
+  waitingFor(task: TaskRecord): string | null {
+    if (task.state.at !== 'waiting') return null;
+    const placement = this.#choose(task);
+    if (placement.kind === 'fail') return placement.error.message;
+    return whyWaiting(task, blockedBy(placement), [...this.#seats.values()]);
   }
 
   tasks(): TaskRecord[] {
@@ -268,12 +284,16 @@ export class Scheduler {
 
   #place(task: TaskRecord): void {
     if (task.state.at !== 'waiting' || this.#table.closed) return;
-    const placement = place(task, [...this.#seats.values()], {
+    const placement = this.#choose(task);
+    if (placement.kind === 'fail') this.#end(task, { outcome: 'failed', error: placement.error });
+    else if (placement.kind === 'offer') this.#offer(task, placement.candidate);
+  }
+
+  #choose(task: TaskRecord): Placement<Seat> {
+    return place(task, [...this.#seats.values()], {
       cooling: (delegateId) => this.#cooling.has(coolingKey(task.taskId, delegateId)),
       avoid: lastHolderId(task),
     });
-    if (placement.kind === 'fail') this.#end(task, { outcome: 'failed', error: placement.error });
-    else if (placement.kind === 'offer') this.#offer(task, placement.candidate);
   }
 
   #offer(task: TaskRecord, seat: Seat): void {
@@ -321,10 +341,12 @@ export class Scheduler {
       this.#lose(task, task.state.at === 'running' ? 'lease-expired' : 'accept-overdue');
       return;
     }
+    const placement = this.#choose(task);
     const connected = [...this.#seats.values()];
-    const placement = place(task, connected, { cooling: () => false, avoid: undefined });
-    const blocked = placement.kind === 'wait' ? placement.blocked : 'no-capacity';
-    const error = queueTimeoutError(task, blocked, connected, this.#settings.queueTimeoutMs);
+    const error =
+      placement.kind === 'fail'
+        ? placement.error
+        : queueTimeoutError(task, blockedBy(placement), connected, this.#settings.queueTimeoutMs);
     this.#end(task, { outcome: 'failed', error });
   }
 
@@ -354,6 +376,11 @@ export class Scheduler {
     });
     this.#cooling.set(key, timer);
   }
+}
+
+/** A free delegate is one that has become free this very moment: until now there was none. */
+function blockedBy(placement: Exclude<Placement<Seat>, { kind: 'fail' }>): Blocked {
+  return placement.kind === 'wait' ? placement.blocked : 'no-capacity';
 }
 
 function lastHolderId(task: TaskRecord): string | undefined {

@@ -1,7 +1,6 @@
-import type { WireError } from '../kit/errors.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
-import type { Json, RejectCode, TaskTiming } from '../protocol/messages.ts';
+import type { Json, RejectCode, TaskResult, TaskTiming } from '../protocol/messages.ts';
 
 /**
  * Everything that must outlive a restart. The calls are synchronous on purpose: a frame is judged, recorded and
@@ -77,7 +76,10 @@ export interface Holder {
   readonly version: string;
 }
 
-export type TaskOutcome = 'succeeded' | 'failed' | 'cancelled' | 'unknown';
+/** The manager's own, or a delegate's, whose details are any JSON: newer ones may tell more. */
+export type TaskError = Exclude<TaskResult, { outcome: 'succeeded' }>['error'];
+
+type TaskOutcome = 'succeeded' | 'failed' | 'cancelled' | 'unknown';
 
 /**
  * ```
@@ -96,7 +98,7 @@ export type TaskState =
       readonly at: 'ended';
       readonly outcome: TaskOutcome;
       readonly output?: Json | undefined;
-      readonly error?: WireError | undefined;
+      readonly error?: TaskError | undefined;
       /** Who worked on it last; null if nobody did. */
       readonly holder: Holder | null;
       readonly timing: TaskTiming | null;
@@ -148,7 +150,7 @@ export interface TaskRecord {
   readonly state: TaskState;
 }
 
-export type Decision = 'approved' | 'rejected' | 'pending';
+type Decision = 'approved' | 'rejected' | 'pending';
 
 /** One look at a ticket. */
 export interface Look {
@@ -157,7 +159,7 @@ export interface Look {
   readonly taskId: string | null;
   readonly decision: Decision | null;
   readonly reason: string | null;
-  readonly error: WireError | null;
+  readonly error: TaskError | null;
   readonly delegate: { readonly id: string; readonly version: string } | null;
 }
 
@@ -174,7 +176,7 @@ export interface ApprovalRecord {
   readonly expiresAt: string;
   readonly status: ApprovalStatus;
   readonly reason: string | null;
-  readonly error: WireError | null;
+  readonly error: TaskError | null;
   /** Looks in a row that ended in an error which waiting does not cure. */
   readonly failuresInARow: number;
   readonly lookCount: number;

@@ -1,6 +1,9 @@
 import type { WireError } from '../kit/errors.ts';
-import type { Candidate } from './placement.ts';
+import type { Blocked, Candidate } from './placement.ts';
 import type { Holder, TaskRecord } from './store.ts';
+
+/** One sentence is not to hold thousands of delegates. */
+const MAX_NAMED_DELEGATES = 10;
 
 /** The errors that the manager itself ends a task with. Each tells what was tried, not only that it failed. */
 
@@ -31,34 +34,30 @@ export function notAcceptedError(task: TaskRecord): WireError {
   };
 }
 
-/** @param blocked why no delegate took the task while it waited */
+/** Why a task waits, in a sentence that names whoever is connected. */
+export function whyWaiting(task: TaskRecord, blocked: Blocked, connected: readonly Candidate[]): string {
+  if (connected.length === 0) return 'no delegate is connected';
+  const tags = task.selectors.join(', ');
+  const missing =
+    blocked === 'no-delegate'
+      ? `no connected delegate has the tags ${tags}`
+      : `no delegate${tags === '' ? '' : ` with the tags ${tags}`} takes another task at the moment`;
+  return `${missing}; connected: ${list(connected)}`;
+}
+
 export function queueTimeoutError(
   task: TaskRecord,
-  blocked: 'no-delegate' | 'no-capacity',
+  blocked: Blocked,
   connected: readonly Candidate[],
   waitedMs: number,
 ): WireError {
-  const wanted =
-    task.selectors.length === 0 ? 'No delegate' : `No delegate with the tags ${task.selectors.join(', ')}`;
-  const present =
-    connected.length === 0
-      ? 'nobody is connected'
-      : `connected: ${connected
-          .map(({ delegate, tags }) => `${delegate.name} ${delegate.version} [${[...tags].join(', ')}]`)
-          .join('; ')}`;
-  if (blocked === 'no-delegate') {
-    return {
-      code: 'no-delegate',
-      message: `${wanted} was connected within ${waitedMs} ms; ${present}`,
-      hint: 'Start a delegate with these tags, or correct the selectors.',
-      category: 'unavailable',
-      retryable: true,
-    };
-  }
   return {
-    code: 'no-capacity',
-    message: `${wanted} had a free slot within ${waitedMs} ms; ${present}`,
-    hint: 'Raise the capacity of a delegate, or start another with the same tags.',
+    code: blocked,
+    message: `Waited ${waitedMs} ms: ${whyWaiting(task, blocked, connected)}`,
+    hint:
+      blocked === 'no-delegate'
+        ? 'Start a delegate with these tags, or correct the selectors.'
+        : 'Raise the capacity of a delegate, or start another with the same tags.',
     category: 'unavailable',
     retryable: true,
   };
@@ -80,4 +79,12 @@ export function unsendableError(complaint: string): WireError {
 
 function describe(holder: Holder | null): string {
   return holder === null ? 'nobody' : `${holder.name} (${holder.version})`;
+}
+
+function list(connected: readonly Candidate[]): string {
+  const shown = connected
+    .slice(0, MAX_NAMED_DELEGATES)
+    .map(({ delegate, tags }) => `${delegate.name} ${delegate.version} [${[...tags].join(', ')}]`);
+  const more = connected.length - shown.length;
+  return [...shown, ...(more > 0 ? [`${more} more`] : [])].join('; ');
 }

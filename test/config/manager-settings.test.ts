@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
+import { ConfigurationError } from '../../src/config/load.ts';
 import { loadManagerSettings } from '../../src/config/manager-settings.ts';
 import { complaintsOf, Folder } from './support.ts';
 
@@ -9,14 +10,32 @@ describe('the settings of the reference manager', () => {
   it('have defaults that listen on loopback alone', () => {
     expect(loadManagerSettings({ PATH: '/bin', MANAGER_HTTP_HOST: '' })).to.deep.equal({
       host: '127.0.0.1',
-      port: 8_443,
+      port: 8_081,
       publicUrl: undefined,
       apiToken: undefined,
       minRetryIntervalMs: 10_000,
       signTasks: false,
       logLevel: 'info',
       logFormat: 'json',
+      warnings: [],
     });
+  });
+
+  it('warn about a variable that is none of them', () => {
+    const { warnings } = loadManagerSettings({
+      MANAGER_SIGN_TASK: 'true',
+      MANAGER_LOG_LEVEL: 'info',
+      PATH: '/',
+    });
+    expect(warnings).to.deep.equal(['MANAGER_SIGN_TASK is not a setting of the manager; it is ignored.']);
+  });
+
+  it('lead whoever got them wrong to the list of them', () => {
+    for (const environment of [{ MANAGER_HTTP_PORT: 'x' }, { MANAGER_API_TOKEN_FILE: '/nowhere/at/all' }]) {
+      expect(() => loadManagerSettings(environment))
+        .to.throw(ConfigurationError)
+        .with.property('hint', 'docs/manager.md lists every setting.');
+    }
   });
 
   it('are taken from the environment', () => {

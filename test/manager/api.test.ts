@@ -211,6 +211,41 @@ describe('the API', () => {
       expect((await api(manager, 'POST', '/api/v1/tasks/none/cancel', {})).status).to.equal(404);
     });
 
+    it('show what a delegate tells of an error, whatever JSON that is', async () => {
+      const { manager } = await start();
+      const { delegate } = await ScriptedDelegate.join(manager, await enrol(manager), 1);
+      const { taskId } = manager.submit(readTask());
+      const assign = await delegate.next('task.assign');
+      const details = { rows: [1, { deep: [null, true] }], host: 'example' };
+      delegate.fail(assign, { code: 'newer.error', retryable: false, details });
+      await delegate.next('result.ack');
+      const { body } = await api(manager, 'GET', `/api/v1/tasks/${taskId}`);
+      expect(body).to.have.deep.nested.property('error.details', details);
+    });
+
+    it('say why they wait, as long as they do', async () => {
+      const { manager } = await start();
+      const waitingFor = async (taskId: string): Promise<unknown> => {
+        const { body } = await api(manager, 'GET', `/api/v1/tasks/${taskId}`);
+        return z.object({ waitingFor: z.string().nullable() }).parse(body).waitingFor;
+      };
+      const { taskId } = manager.submit(readTask({ selectors: ['us'] }));
+      expect(await waitingFor(taskId)).to.equal('no delegate is connected');
+      const { delegate } = await ScriptedDelegate.join(manager, await enrol(manager));
+      await delegate.synchronise();
+      const connected = 'connected: eu-1 26.11.90100 [eu-1, eu]';
+      expect(await waitingFor(taskId)).to.equal(`no connected delegate has the tags us; ${connected}`);
+      const other = manager.submit(readTask());
+      expect(await waitingFor(other.taskId)).to.equal(
+        `no delegate takes another task at the moment; ${connected}`,
+      );
+      const { body } = await api(manager, 'GET', '/api/v1/tasks');
+      expect(JSON.stringify(body)).to.contain('no connected delegate has the tags us');
+      delegate.send({ type: 'credit', granted: 1 });
+      await delegate.next('task.assign');
+      expect(await waitingFor(other.taskId)).to.equal(null);
+    });
+
     for (const wait of ['x', '-1', '60001', '1.5']) {
       it(`refuse to wait for ${wait} ms`, async () => {
         const { manager } = await start();
@@ -337,10 +372,10 @@ describe('the API', () => {
       );
     });
 
-    it('says what each request may hold', async () => {
+    it('says what each request and answer may hold', async () => {
       const { manager } = await start();
       const text = JSON.stringify((await api(manager, 'GET', '/openapi.json')).body);
-      for (const field of ['serviceNowUrl', 'approvalCriteria', 'expiresInMs', 'publicKey']) {
+      for (const field of ['serviceNowUrl', 'approvalCriteria', 'expiresInMs', 'publicKey', 'waitingFor']) {
         expect(text).to.contain(`"${field}"`);
       }
     });

@@ -112,6 +112,31 @@ describe('an approval', () => {
     expect(approval.lookCount).to.equal(11);
   });
 
+  for (const category of ['invalid-input', 'policy'] as const) {
+    it(`fails at the first look that ends in an error of the category ${category}`, async () => {
+      const world = await startWithApproval();
+      const { delegate, manager, approvalId } = world;
+      await play(world, [(ref) => delegate.fail(ref, { code: 'wrong', retryable: false, category })]);
+      const approval = find(manager, approvalId);
+      expect(approval).to.include({ status: 'failed', lookCount: 1, reason: 'as the script says' });
+      expect(approval.error?.category).to.equal(category);
+    });
+  }
+
+  for (const code of ['invalid-input', 'policy-denied'] as const) {
+    it(`fails at the first look that is rejected for ${code}, and names who rejected it`, async () => {
+      const world = await startWithApproval();
+      const { delegate, manager, approvalId, who } = world;
+      await play(world, [
+        ({ taskId, attempt }) => delegate.send({ type: 'task.reject', taskId, attempt, code, message: 'no' }),
+      ]);
+      const approval = find(manager, approvalId);
+      expect(approval).to.include({ status: 'failed', lookCount: 1 });
+      expect(approval.error?.code).to.equal(code);
+      expect(approval.looks[0]?.delegate).to.deep.equal({ id: who.delegateId, version: who.version });
+    });
+  }
+
   it('goes on after a look whose delegate crashed or stopped', async () => {
     const world = await startWithApproval();
     const { delegate, manager, approvalId } = world;

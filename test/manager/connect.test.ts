@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
+import { request, type IncomingMessage } from 'node:http';
+import { deferred } from '../../src/kit/flow.ts';
 import { ReplayCache } from '../../src/manager/connect-token.ts';
 import { managersUnderTest } from './support/manager-under-test.ts';
 import {
@@ -90,6 +92,31 @@ describe('connecting to the manager', () => {
     expect(plain.status).to.equal(426);
   });
 
+  it('is refused 426 with the version to speak, for another version of WebSocket', async () => {
+    const { manager } = await start();
+    const { hostname, port } = new URL(manager.url);
+    const answer = deferred<IncomingMessage>();
+    const upgrade = request({
+      hostname,
+      port,
+      path: '/delegate/v1/connect',
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '12',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-protocol': 'delegate.v1',
+      },
+    });
+    upgrade.on('response', (response) => answer.resolve(response));
+    upgrade.on('error', (error) => answer.reject(error));
+    upgrade.end();
+    const response = await answer.promise;
+    response.resume();
+    expect(response.statusCode).to.equal(426);
+    expect(response.headers['sec-websocket-version']).to.equal('13');
+  });
+
   it('takes each loopback spelling of its own port as audience, when it has no public address', async () => {
     const { manager } = await start();
     const who = await enrol(manager);
@@ -110,6 +137,20 @@ describe('connecting to the manager', () => {
     );
     expect((await fetch(`${manager.url}/base/livez`)).status).to.equal(200);
   });
+
+  for (const publicUrl of [
+    'http://LOCALHOST:8081/',
+    'https://manager.example.com:443',
+    'https://a.example/b//',
+  ]) {
+    it(`takes its public address as it was given, and as a URL parser writes it: ${publicUrl}`, async () => {
+      const { manager } = await start({ publicUrl });
+      const who = await enrol(manager);
+      for (const aud of [publicUrl.replace(/\/+$/, ''), manager.publicUrl]) {
+        expect(await upgradeStatus(manager, await connectToken(manager, who, { aud })), aud).to.equal(101);
+      }
+    });
+  }
 });
 
 describe('the memory of used tokens', () => {

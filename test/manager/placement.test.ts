@@ -68,6 +68,24 @@ describe('choosing a delegate for a task', () => {
       'delegate-too-old',
     ],
     [
+      'an old one with the tags lists no such task',
+      task({ input: gatedInput }),
+      [candidate('a', { version: '23.06.79899', tasks: [] })],
+      'delegate-too-old',
+    ],
+    [
+      'those that know it are old and the new one does not know it',
+      task({ input: gatedInput }),
+      [candidate('a', { version: '23.06.79899' }), candidate('b', { capabilities: [CAPABILITY], tasks: [] })],
+      'delegate-too-old',
+    ],
+    [
+      'the new one does not know it and there is no other',
+      task({ input: gatedInput }),
+      [candidate('b', { capabilities: [CAPABILITY], tasks: [] })],
+      'unknown-task',
+    ],
+    [
       'the old one has other tags',
       task({ input: gatedInput, selectors: ['us'] }),
       [candidate('a', { version: '23.06.79899' })],
@@ -87,6 +105,39 @@ describe('choosing a delegate for a task', () => {
       'b',
     );
     expect(outcomeOf(place(refused, [candidate('a')], hints))).to.equal('policy-denied');
+  });
+
+  it('names every old delegate with the tags, those that do not list the task included', () => {
+    const placement = place(
+      task({ input: gatedInput, selectors: ['eu'] }),
+      [
+        candidate('eu-1', { version: '23.06.79812', tasks: [] }),
+        candidate('us-1', { version: '23.06.79813', tags: new Set(['us']) }),
+      ],
+      hints,
+    );
+    expect(placement).to.have.nested.property(
+      'error.message',
+      'OIDC refresh token needs delegate build 79900 or higher; connected: eu-1 23.06.79812',
+    );
+  });
+
+  it('keeps the reason of the delegate that refused, when those left could never do the task', () => {
+    const holder = { delegateId: 'a', name: 'a', version: '26.11.90100' };
+    const refused = task({
+      input: gatedInput,
+      refusals: [{ holder, code: 'policy-denied', message: 'no' }],
+    });
+    const refuser = candidate('a', { capabilities: [CAPABILITY] });
+    const unable = [
+      candidate('b', { capabilities: [CAPABILITY], tasks: [] }),
+      candidate('b', { version: '23.06.79899' }),
+    ];
+    for (const other of unable) {
+      expect(outcomeOf(place(refused, [refuser, other], hints))).to.equal('policy-denied');
+    }
+    const full = candidate('b', { capabilities: [CAPABILITY], freeCredit: 0 });
+    expect(outcomeOf(place(refused, [refuser, full], hints))).to.equal('no-capacity');
   });
 
   it('leaves a delegate alone while it cools, and avoids the last one while there is another', () => {

@@ -372,7 +372,23 @@ describe('a task', () => {
       await clock.advance(11_000);
       const { error } = endingOf(manager.task(taskId));
       expect(error).to.include({ code: 'no-delegate', retryable: true });
-      expect(error?.message).to.contain('us, blue').and.contain('eu-2 26.11.90100');
+      expect(error?.message).to.equal(
+        'Waited 60000 ms: no connected delegate has the tags us, blue; connected: eu-2 26.11.90100 [eu-2, eu]',
+      );
+    });
+
+    it('fails with the words of the delegate that refused it, when the only other one has left', async () => {
+      const { manager, delegate, clock } = await startWithDelegate(1);
+      const { delegate: full } = await ScriptedDelegate.join(manager, await enrol(manager, 'eu-2'));
+      await full.synchronise();
+      const { taskId } = manager.submit(readTask());
+      const { attempt } = await delegate.next('task.assign');
+      delegate.send({ type: 'task.reject', taskId, attempt, code: 'policy-denied', message: 'not allowed' });
+      await delegate.synchronise();
+      expect(manager.task(taskId)?.state.at).to.equal('waiting');
+      await Promise.all([full.vanish(), delegate.vanish()]);
+      await clock.advance(60_000);
+      expect(endingOf(manager.task(taskId)).error?.code).to.equal('policy-denied');
     });
 
     it('is assigned as soon as one comes', async () => {

@@ -8,6 +8,7 @@ import { decodeToDelegate } from '../../../src/protocol/codec.ts';
 import { ed25519PublicJwkSchema, type Ed25519PublicJwk } from '../../../src/protocol/enrolment.ts';
 import type { TaskRef, ToDelegate, ToManager } from '../../../src/protocol/messages.ts';
 import type { Manager } from '../../../src/manager/manager.ts';
+import type { TaskError } from '../../../src/manager/store.ts';
 
 /** A delegate by hand: it says what the test says, also when that is wrong. */
 
@@ -211,7 +212,7 @@ export class ScriptedDelegate {
 
   fail(
     { taskId, attempt }: TaskRef,
-    error: { code: string; retryable: boolean },
+    error: Pick<TaskError, 'code' | 'retryable'> & Partial<TaskError>,
     outcome: 'failed' | 'cancelled' | 'unknown' = 'failed',
   ): void {
     this.send({
