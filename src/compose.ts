@@ -56,6 +56,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
       assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
       random: Math.random,
       protect,
+      scrub: (text) => redactor.scrub(text),
       delegate: { id: () => delegate.delegateId, name: configuration.name, version },
     }),
   );

@@ -33,6 +33,8 @@ export interface ConnectorDeps {
   readonly random: () => number;
   /** Registers a derived secret (token, assertion), so that it is scrubbed wherever it turns up. */
   readonly protect: (value: string) => Secret;
+  /** The text without any registered secret. Goes before every cut: half a secret is not found any more. */
+  readonly scrub: (text: string) => string;
   readonly delegate: { readonly id: () => string; readonly name: string; readonly version: string };
 }
 
@@ -109,24 +111,42 @@ export function defineTask<I extends z.ZodType, O extends z.ZodType>(
   };
 }
 
-/** Every complaint in one error: each names the field by its path and what it should be. */
+/** Complaints listed in one error; a list of a thousand broken items would otherwise fill it. */
+const MAX_COMPLAINTS = 10;
+/** Ten of these make a message of less than 4,000 characters. */
+const MAX_COMPLAINT_CHARS = 380;
+
+/** The first complaints in one error: each names the field by its path and what it should be. */
 export function parseInput<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
   const parsed = schema.safeParse(raw);
   if (parsed.success) return parsed.data;
-  const complaints = parsed.error.issues.map((issue) => {
-    const path = issue.path.map(String).join('.');
-    return path === '' ? issue.message : `${path}: ${issue.message}`;
-  });
-  throw new DelegateError('invalid-input', complaints.join('; '), {
-    category: 'invalid-input',
-    hint: 'Correct the named fields and start the task again.',
-    details: { fields: parsed.error.issues.map((issue) => issue.path.map(String).join('.')) },
-  });
+  const { issues } = parsed.error;
+  const listed = issues.slice(0, MAX_COMPLAINTS).map(({ path, message }) => ({
+    field: bounded(path.map(String).join('.')),
+    message,
+  }));
+  const complaints = listed.map(({ field, message }) =>
+    bounded(field === '' ? message : `${field}: ${message}`),
+  );
+  const rest = issues.length - listed.length;
+  throw new DelegateError(
+    'invalid-input',
+    [...complaints, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; '),
+    {
+      category: 'invalid-input',
+      hint: 'Correct the named fields.',
+      details: { fields: listed.map(({ field }) => field) },
+    },
+  );
+}
+
+function bounded(text: string): string {
+  if (text.length <= MAX_COMPLAINT_CHARS) return text;
+  return `${text.slice(0, MAX_COMPLAINT_CHARS - 1).toWellFormed()}…`;
 }
 
 /** A family of tasks for one kind of system. `index.ts` holds the table: one line for one connector. */
 export interface Connector {
-  readonly name: string;
   /** What this delegate can do beyond knowing a task's name, e.g. `servicenow.auth.RefreshTokenGrantType`. */
   readonly capabilities: readonly string[];
   readonly tasks: readonly TaskType[];

@@ -76,6 +76,7 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
       // No jitter: a retry that no server asked to delay comes at once.
       random: () => 0,
       protect,
+      scrub: (text) => redactor.scrub(text),
       delegate: { id: () => 'delegate-1', name: 'test delegate', version: '1.2.3' },
     },
     close: () => http[Symbol.asyncDispose](),

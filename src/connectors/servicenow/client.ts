@@ -30,6 +30,8 @@ export class InstanceGates {
 
 export interface TableQuery {
   table: string;
+  /** Goes out as `sysparm_limit`; an answer with more rows is refused. */
+  maxRows: number;
   params: Readonly<Record<string, string>>;
 }
 
@@ -46,6 +48,7 @@ export class ServiceNowClient {
   readonly baseUrl: string;
   readonly #auth: Authentication;
   readonly #send: HttpSend;
+  readonly #scrub: (text: string) => string;
   readonly #gates: InstanceGates;
   readonly #random: () => number;
 
@@ -53,12 +56,14 @@ export class ServiceNowClient {
     baseUrl: string;
     auth: Authentication;
     send: HttpSend;
+    scrub: (text: string) => string;
     gates: InstanceGates;
     random: () => number;
   }) {
     this.baseUrl = options.baseUrl;
     this.#auth = options.auth;
     this.#send = options.send;
+    this.#scrub = options.scrub;
     this.#gates = options.gates;
     this.#random = options.random;
   }
@@ -81,6 +86,7 @@ export class ServiceNowClient {
   async #readOnce(query: TableQuery, context: TaskContext): Promise<TableAnswer> {
     const url = new URL(`${this.baseUrl}/api/now/table/${query.table}`);
     for (const [name, value] of Object.entries(query.params)) url.searchParams.set(name, value);
+    url.searchParams.set('sysparm_limit', String(query.maxRows));
 
     let authorization = await this.#auth.authorize(context.signal);
     let exchanged = await this.#exchange(url, authorization, context);
@@ -94,8 +100,9 @@ export class ServiceNowClient {
       target: url.origin + url.pathname,
       user: this.#auth.user,
       usedBearer: authorization.bearer !== undefined,
+      scrub: this.#scrub,
     };
-    return { ...exchanged, rows: readListAnswer(exchanged.response, facts) };
+    return { ...exchanged, rows: readListAnswer(exchanged.response, facts, query.maxRows) };
   }
 
   async #exchange(

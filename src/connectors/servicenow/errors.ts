@@ -12,6 +12,14 @@ export interface RequestFacts {
   /** Whose credentials; undefined if the user's name is a secret, or there is none. */
   user: string | undefined;
   usedBearer: boolean;
+  /** A text without secrets. Whatever an answer says goes through it before it is cut or respaced. */
+  scrub: (text: string) => string;
+}
+
+/** An answer, with what may be told of it. */
+interface Evidence extends HttpResponse {
+  readonly contentType: string;
+  readonly serverText: string | undefined;
 }
 
 /** The error envelope of ServiceNow's REST APIs. `detail` may be null; key order varies. */
@@ -20,6 +28,8 @@ const envelopeSchema = z.object({
 });
 
 const MAX_SERVER_TEXT = 300;
+/** Beyond this it is no error message; it is neither parsed nor shown. */
+const MAX_READ_CHARS = 65_536;
 /** As much of a page as its kind can be told from. */
 const SNIFFED_CHARS = 20_000;
 
@@ -39,20 +49,26 @@ const PAGE_HINTS: Readonly<Record<number, string>> = {
  * content type and shape decide. Server text is passed on (bounded) as evidence and never decides, but for the
  * two pages that only their text tells apart.
  */
-export function judgeAnswer(response: HttpResponse, request: RequestFacts): DelegateError | undefined {
-  const { status } = response;
+export function judgeAnswer(answer: HttpResponse, request: RequestFacts): DelegateError | undefined {
+  const { status } = answer;
+  const succeeded = status >= 200 && status < 300;
+  if (succeeded && mediaType(answer) === 'application/json') return undefined;
+  const response = evidenceOf(answer, request.scrub);
   if (status >= 300 && status < 400) return judgeRedirect(response, request);
   if (status === 401) return notAuthenticated(response, request);
   if (isHtml(response) && status < 500 && status !== 429) return judgePage(response, request);
-  if (status >= 200 && status < 300) return judgeJsonAnswer(response, request);
+  if (succeeded) return notJson(response, request);
   return judgeStatus(response, request);
 }
 
-function judgeJsonAnswer(response: HttpResponse, request: RequestFacts): DelegateError | undefined {
-  if (mediaType(response) === 'application/json') return undefined;
+function evidenceOf(answer: HttpResponse, scrub: RequestFacts['scrub']): Evidence {
+  return { ...answer, contentType: describeType(answer, scrub), serverText: serverTextOf(answer, scrub) };
+}
+
+function notJson(response: Evidence, request: RequestFacts): DelegateError {
   return failure(
     'servicenow.not-json',
-    `${request.target} answered ${describeType(response)} instead of JSON.`,
+    `${request.target} answered ${response.contentType} instead of JSON.`,
     response,
     {
       category: 'not-servicenow',
@@ -61,7 +77,7 @@ function judgeJsonAnswer(response: HttpResponse, request: RequestFacts): Delegat
   );
 }
 
-function judgeStatus(response: HttpResponse, request: RequestFacts): DelegateError {
+function judgeStatus(response: Evidence, request: RequestFacts): DelegateError {
   const { status } = response;
   const { target } = request;
   switch (status) {
@@ -79,7 +95,7 @@ function judgeStatus(response: HttpResponse, request: RequestFacts): DelegateErr
       return failure('servicenow.forbidden', `${target}: ${userOf(request)} may not read this.`, response, {
         category: 'permission',
         hint:
-          serverTextOf(response) === undefined
+          response.serverText === undefined
             ? ADDRESS_REFUSED_HINT
             : 'Give the user a role that may read it: sn_change_read, sn_incident_read or itil, and access to the Table API.',
       });
@@ -134,7 +150,7 @@ function judgeStatus(response: HttpResponse, request: RequestFacts): DelegateErr
   }
 }
 
-function unlisted(response: HttpResponse, request: RequestFacts): DelegateError {
+function unlisted(response: Evidence, request: RequestFacts): DelegateError {
   const { status } = response;
   const serverSide = status >= 500;
   return failure('servicenow.unexpected-status', `${request.target} answered HTTP ${status}.`, response, {
@@ -144,7 +160,7 @@ function unlisted(response: HttpResponse, request: RequestFacts): DelegateError 
   });
 }
 
-function throttled(response: HttpResponse, request: RequestFacts): DelegateError {
+function throttled(response: Evidence, request: RequestFacts): DelegateError {
   const { headers } = response;
   const byRule = headers['retry-after'] !== undefined || headers['x-ratelimit-rule'] !== undefined;
   return byRule
@@ -160,7 +176,7 @@ function throttled(response: HttpResponse, request: RequestFacts): DelegateError
       });
 }
 
-function notAuthenticated(response: HttpResponse, request: RequestFacts): DelegateError {
+function notAuthenticated(response: Evidence, request: RequestFacts): DelegateError {
   if (response.headers['x-mfa_token'] !== undefined) {
     return failure(
       'servicenow.mfa-required',
@@ -186,14 +202,17 @@ function notAuthenticated(response: HttpResponse, request: RequestFacts): Delega
   );
 }
 
-function judgeRedirect(response: HttpResponse, request: RequestFacts): DelegateError {
-  const location = targetOf(response.headers['location'], request.target);
+function judgeRedirect(response: Evidence, request: RequestFacts): DelegateError {
+  const written = response.headers['location'];
+  const location = targetOf(written, request.target);
   if (location?.hostname === 'developer.servicenow.com') return hibernating(response, request);
   const pathname = location?.pathname ?? '';
   const elsewhere = location !== undefined && location.origin !== new URL(request.baseUrl).origin;
   if (/\/(login|login_with_sso|navpage|auth_redirect)\.do$/.test(pathname))
     return signOnPage(response, request);
-  const where = location === undefined ? 'another address' : location.origin + location.pathname;
+  // Scrubbed as it was written: parsing writes some characters in its own way, and a cut leaves half a secret.
+  const shown = targetOf(written && request.scrub(written), request.target);
+  const where = shown === undefined ? 'another address' : shown.origin + shown.pathname;
   return failure(
     'servicenow.redirected',
     `${hostOf(request)} redirects to ${where.slice(0, 200)}.`,
@@ -207,12 +226,12 @@ function judgeRedirect(response: HttpResponse, request: RequestFacts): DelegateE
   );
 }
 
-function judgePage(response: HttpResponse, request: RequestFacts): DelegateError {
+function judgePage(response: Evidence, request: RequestFacts): DelegateError {
   const page = response.body.slice(0, SNIFFED_CHARS).toLowerCase();
   if (page.includes('instance-hibernating-page') || page.includes('instance is hibernating')) {
     return hibernating(response, request);
   }
-  if (/<input[^>]+type=["']?password/.test(page) || response.headers['x-is-logged-in'] === 'false') {
+  if (/<input[^<>]+type=["']?password/.test(page) || response.headers['x-is-logged-in'] === 'false') {
     return signOnPage(response, request);
   }
   const status = response.status === 200 ? '' : ` (HTTP ${response.status})`;
@@ -229,7 +248,7 @@ function judgePage(response: HttpResponse, request: RequestFacts): DelegateError
   );
 }
 
-function hibernating(response: HttpResponse, request: RequestFacts): DelegateError {
+function hibernating(response: Evidence, request: RequestFacts): DelegateError {
   return failure(
     'servicenow.hibernating',
     `${hostOf(request)} is a developer instance that is asleep.`,
@@ -241,7 +260,7 @@ function hibernating(response: HttpResponse, request: RequestFacts): DelegateErr
   );
 }
 
-function signOnPage(response: HttpResponse, request: RequestFacts): DelegateError {
+function signOnPage(response: Evidence, request: RequestFacts): DelegateError {
   return failure('servicenow.sign-on-page', `${hostOf(request)} answers with its sign-on page.`, response, {
     category: 'not-servicenow',
     hint: 'The instance sends API calls to single sign-on: use OAuth, or a local user that may use web services.',
@@ -254,14 +273,14 @@ interface Judgement {
   hint: string;
 }
 
-function failure(code: string, message: string, response: HttpResponse, judgement: Judgement): DelegateError {
-  const serverText = serverTextOf(response);
+function failure(code: string, message: string, response: Evidence, judgement: Judgement): DelegateError {
+  const { contentType, serverText } = response;
   const waitMs = retryAfterMs(response.headers);
   return new DelegateError(code, message, {
     ...judgement,
     status: response.status,
     details: {
-      contentType: describeType(response),
+      contentType,
       ...(serverText === undefined ? {} : { serverText }),
       ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     },
@@ -269,14 +288,21 @@ function failure(code: string, message: string, response: HttpResponse, judgemen
 }
 
 /** ServiceNow's own words from its envelope, bounded; a page's text is not worth passing on. */
-export function serverTextOf(response: Pick<HttpResponse, 'body'>): string | undefined {
-  const envelope = envelopeSchema.safeParse(jsonOrUndefined(response.body));
+export function serverTextOf(
+  response: Pick<HttpResponse, 'body'>,
+  scrub: RequestFacts['scrub'],
+): string | undefined {
+  const { body } = response;
+  return body.length > MAX_READ_CHARS ? undefined : envelopeText(jsonOrUndefined(body), scrub);
+}
+
+/** Scrubbed when decoded: JSON has more ways to write a character than a search for secrets could know. */
+export function envelopeText(json: unknown, scrub: RequestFacts['scrub']): string | undefined {
+  const envelope = envelopeSchema.safeParse(json);
   if (!envelope.success) return undefined;
   const { message, detail } = envelope.data.error;
-  return boundedWords(
-    [message, detail].filter((part) => typeof part === 'string').join(': '),
-    MAX_SERVER_TEXT,
-  );
+  const text = [message, detail].filter((part) => typeof part === 'string').join(': ');
+  return text.length > MAX_READ_CHARS ? undefined : boundedWords(scrub(text), MAX_SERVER_TEXT);
 }
 
 export function jsonOrUndefined(text: string): unknown {
@@ -297,8 +323,8 @@ function isHtml(response: HttpResponse): boolean {
   );
 }
 
-function describeType(response: HttpResponse): string {
-  const type = mediaType(response);
+function describeType({ headers }: HttpResponse, scrub: RequestFacts['scrub']): string {
+  const type = mediaType({ headers: { 'content-type': scrub(headers['content-type'] ?? '') } });
   return /^[\w.+-]{1,40}\/[\w.+-]{1,60}$/.test(type) ? type : 'no known content type';
 }
 

@@ -7,7 +7,6 @@ import { validateConnector } from './tasks/validate.ts';
 export function servicenow(deps: ConnectorDeps): Connector {
   const runtime = createRuntime(deps);
   return {
-    name: 'servicenow',
     capabilities: AUTH_CAPABILITIES,
     tasks: [validateConnector(runtime), approvalCheck(runtime)],
   };

@@ -24,6 +24,7 @@ export function createRuntime(deps: ConnectorDeps): ServiceNowRuntime {
       tokens: new TokenSource({ clock: deps.clock }),
       refreshTokens: refreshTokensInMemory(),
       protect: deps.protect,
+      scrub: deps.scrub,
     },
   };
 }
@@ -101,6 +102,7 @@ export function clientFor(
     baseUrl: connector.spec.serviceNowUrl.baseUrl,
     auth,
     send: deps.http.send,
+    scrub: deps.scrub,
     gates,
     random: deps.random,
   });

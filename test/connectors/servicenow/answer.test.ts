@@ -10,7 +10,10 @@ const REQUEST: RequestFacts = {
   target: 'https://example.service-now.com/api/now/table/change_request',
   user: 'svc_deploy',
   usedBearer: false,
+  scrub: (text) => text.replaceAll('s3cret  word', '[secret]'),
 };
+
+const MAX_ROWS = 2;
 
 const text = (body: string, status = 200): HttpResponse => ({
   status,
@@ -18,7 +21,7 @@ const text = (body: string, status = 200): HttpResponse => ({
   body,
 });
 const json = (value: unknown, status = 200): HttpResponse => text(JSON.stringify(value), status);
-const read = (response: HttpResponse): Row[] => readListAnswer(response, REQUEST);
+const read = (response: HttpResponse): Row[] => readListAnswer(response, REQUEST, MAX_ROWS);
 
 const failure = (response: HttpResponse): DelegateError => {
   try {
@@ -113,8 +116,36 @@ describe('a list answer of the Table API', () => {
       expect(error.details?.['serverText']).to.contain('maximum execution time');
     });
 
+    it('a secret in it is masked before its spaces are put in order', () => {
+      const error = failure(json({ result: [], error: { message: 'of s3cret  word', detail: null } }));
+      expect(error.details?.['serverText']).to.equal('of [secret]');
+    });
+
     it('status success beside the rows is none', () => {
       expect(read(json({ result: [{ number: 'CHG1' }], status: 'success' }))).to.have.length(1);
+    });
+  });
+
+  describe('of more than was asked for', () => {
+    it('as many rows as asked for are read, one more is refused', () => {
+      expect(read(json({ result: [{}, {}] }))).to.have.length(2);
+      expect(failure(json({ result: [{}, {}, {}] }))).to.include({
+        code: 'servicenow.unexpected-shape',
+        retryable: false,
+      });
+    });
+
+    it('no row is looked at where there are too many', () => {
+      expect(failure(json({ result: Array.from({ length: 3 }, () => ({ a: [] })) })).message).to.contain(
+        'has 3 rows where 2 at most',
+      );
+    });
+
+    it('2,000 columns are read, one more is refused', () => {
+      const row = (columns: number): Record<string, string> =>
+        Object.fromEntries(Array.from({ length: columns }, (_, index) => [`f${index}`, 'x']));
+      expect(Object.keys(read(json({ result: [row(2_000)] }))[0] ?? {})).to.have.length(2_000);
+      expect(failure(json({ result: [row(2_001)] })).code).to.equal('servicenow.unexpected-shape');
     });
   });
 
@@ -145,6 +176,8 @@ describe('a list answer of the Table API', () => {
     'one record in place of a list': { result: { number: 'CHG1' } },
     'no result': { records: [] },
     'a list of lists': { result: [[]] },
+    'a row that is text': { result: ['CHG1'] },
+    'a field whose value is an object': { result: [{ number: { value: {} } }] },
     'a field that is a list': { result: [{ watch_list: [] }] },
     null: null,
     'a bare list': [],

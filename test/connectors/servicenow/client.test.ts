@@ -15,7 +15,7 @@ import {
   type Bench,
 } from '../../support/servicenow.ts';
 
-const QUERY = { table: 'task', params: { sysparm_limit: '1' } };
+const QUERY = { table: 'task', maxRows: 1, params: {} };
 const LONG_MS = 3_600_000;
 
 const answer = (status: number, value: unknown = { result: [] }, headers = {}): HttpResponse => ({
@@ -72,11 +72,18 @@ describe('client of one instance', () => {
     });
 
     const client = (auth: Authentication, baseUrl = 'https://example.service-now.com'): ServiceNowClient =>
-      new ServiceNowClient({ baseUrl, auth, send: server.send, gates, random: () => 0 });
+      new ServiceNowClient({
+        baseUrl,
+        auth,
+        send: server.send,
+        scrub: (text) => text,
+        gates,
+        random: () => 0,
+      });
 
     it('asks below the context path, with every parameter encoded once', async () => {
       const reading = client(numberedTokens(), 'https://gateway.example.com/sn').readTable(
-        { table: 'incident', params: { sysparm_query: 'number=a&b+c#d%e^ORDERBYsys_id' } },
+        { table: 'incident', maxRows: 2, params: { sysparm_query: 'number=a&b+c#d%e^ORDERBYsys_id' } },
         taskContext({ clock }),
       );
       await clock.settle();
@@ -85,6 +92,7 @@ describe('client of one instance', () => {
       const { url, method } = server.requests[0]?.request ?? {};
       expect(method).to.equal('GET');
       expect(url?.pathname).to.equal('/sn/api/now/table/incident');
+      expect(url?.searchParams.get('sysparm_limit')).to.equal('2');
       expect(url?.searchParams.get('sysparm_query')).to.equal('number=a&b+c#d%e^ORDERBYsys_id');
     });
 

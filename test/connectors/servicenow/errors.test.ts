@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { judgeAnswer, serverTextOf, type RequestFacts } from '../../../src/connectors/servicenow/errors.ts';
 import type { DelegateError, ErrorCategory } from '../../../src/kit/errors.ts';
+import { Redactor } from '../../../src/kit/secret.ts';
 import type { HttpResponse } from '../../../src/kit/http-exchange.ts';
 
 const REQUEST: RequestFacts = {
@@ -9,6 +10,7 @@ const REQUEST: RequestFacts = {
   target: 'https://example.service-now.com/api/now/table/change_request',
   user: 'svc_deploy',
   usedBearer: false,
+  scrub: (text) => text,
 };
 
 const JSON_TYPE = 'application/json;charset=UTF-8';
@@ -266,7 +268,9 @@ describe('what an answer of ServiceNow means', () => {
   }
 
   it('no prose decides: with every text of the envelope changed, the code is the same', () => {
-    const worded = Object.entries(ROWS).filter(([, [answer]]) => serverTextOf(answer) !== undefined);
+    const worded = Object.entries(ROWS).filter(
+      ([, [answer]]) => serverTextOf(answer, REQUEST.scrub) !== undefined,
+    );
     expect(worded.length).to.be.greaterThan(10);
     fc.assert(
       fc.property(
@@ -309,6 +313,56 @@ describe('what an answer of ServiceNow means', () => {
         },
       ),
     );
+  });
+
+  describe('a secret in the answer', () => {
+    const redactor = new Redactor();
+    const SECRET = 'two  spaces/and "quotes"\tin it';
+    redactor.register(SECRET);
+    const request = { ...REQUEST, scrub: (text: string) => redactor.scrub(text) };
+    const shown = (answer: HttpResponse): string => JSON.stringify(judged(answer, request).toWire());
+
+    it('is masked before its spaces are put in order', () => {
+      const error = judged(envelope(403, `for ${SECRET} refused`, null), request);
+      expect(error.details?.['serverText']).to.equal('for [secret] refused');
+    });
+
+    it('is masked before the text is cut in the middle of it', () => {
+      for (let lead = 270; lead <= 300; lead += 1) {
+        expect(shown(envelope(403, `${'x '.repeat(lead / 2)}${SECRET} and more`, null))).not.to.match(
+          /two|quotes/,
+        );
+      }
+    });
+
+    it('is masked however JSON writes its characters', () => {
+      const body = envelope(403, SECRET, null).body.replace('two', String.raw`\u0074wo`);
+      expect(shown({ ...envelope(403, '', null), body }))
+        .to.contain('[secret]')
+        .and.not.to.contain('two');
+    });
+
+    it('is masked in the target of a redirect before that is cut', () => {
+      for (let lead = 150; lead <= 200; lead += 1) {
+        const path = `${'p'.repeat(lead)}${encodeURIComponent(SECRET)}`;
+        expect(shown(redirect(`https://sso.example.com/${path}`))).not.to.match(/two|quotes/);
+      }
+    });
+
+    it('is masked in a content type before its letters become small', () => {
+      redactor.register('Canary');
+      expect(shown({ status: 200, headers: { 'content-type': 'text/Canary' }, body: '' })).to.contain(
+        'no known content type',
+      );
+    });
+  });
+
+  it('an envelope too long to be a message is not read', () => {
+    expect(judged(envelope(500, 'a '.repeat(40_000), null)).details).not.to.have.property('serverText');
+  });
+
+  it('a page of input tags that never end is looked through once, and no sign-on page', () => {
+    expect(judged(page(200, '<input '.repeat(200_000))).code).to.equal('servicenow.html');
   });
 
   describe('the reader learns', () => {

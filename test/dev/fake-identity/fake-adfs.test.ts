@@ -87,7 +87,7 @@ describe('fake AD FS', () => {
         assertion,
         resource: new Secret(how.resource ?? RESOURCE),
       },
-      { send: fetchSend, protect, signal: how.signal ?? AbortSignal.timeout(5_000) },
+      { send: fetchSend, protect, scrub: (text) => text, signal: how.signal ?? AbortSignal.timeout(5_000) },
     );
   };
 
@@ -147,7 +147,10 @@ describe('fake AD FS', () => {
       );
       expect(protectedHeader).to.include.keys('kid', 'x5t');
       expect(payload).to.include({ appid: CLIENT, upn: 'svc_deploy', aud: RESOURCE });
-      expect(jwtFacts(answer.accessToken)?.userClaims).to.deep.equal({ appid: CLIENT, upn: 'svc_deploy' });
+      expect(jwtFacts(answer.accessToken, (text) => text)?.userClaims).to.deep.equal({
+        appid: CLIENT,
+        upn: 'svc_deploy',
+      });
     });
 
     it('at the address with a slash too', async () => {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DelegateError } from '../../../kit/errors.ts';
 import { toTimestamp } from '../../../kit/time.ts';
 import { clip, isBlank, MAX_QUOTED_CHARS, quoted } from './text.ts';
-import { fieldNameSchema, fieldOf, type TicketFields } from './ticket.ts';
+import { fieldNameSchema, fieldOf, shownOf, type TicketFields } from './ticket.ts';
 import { DAY_MS, formatUtc, LAST_UTC_MS, parseUtc } from './utc.ts';
 
 /** Decodes `changeWindow`: the fields that hold its two ends, and what to do when they don't help. */
@@ -43,16 +43,16 @@ export interface WindowJudgement {
  */
 export function judgeWindow(window: ChangeWindow, fields: TicketFields, now: number): WindowJudgement {
   const { startField, endField } = window;
-  const start = fieldOf(fields, startField).value;
-  const end = fieldOf(fields, endField).value;
+  const startValue = fieldOf(fields, startField);
+  const endValue = fieldOf(fields, endField);
   const written = {
     startField,
-    start: clip(start, MAX_QUOTED_CHARS),
+    start: clip(shownOf(startValue).value, MAX_QUOTED_CHARS),
     endField,
-    end: clip(end, MAX_QUOTED_CHARS),
+    end: clip(shownOf(endValue).value, MAX_QUOTED_CHARS),
   };
-  const startMs = edgeOf(start, 'start', written);
-  const endMs = edgeOf(end, 'end', written);
+  const startMs = edgeOf(startValue.value, 'start', written);
+  const endMs = edgeOf(endValue.value, 'end', written);
   if (startMs !== undefined && endMs !== undefined && endMs <= startMs) {
     throw invalid('ends before it begins', written);
   }

@@ -4,6 +4,7 @@ import { evaluateExpression } from './expression/evaluate.ts';
 import { parseExpression, type Expression } from './expression/parser.ts';
 import { nearNames } from './near-names.ts';
 import { comparedSide, compileTest, type ConditionSource, type FieldTest } from './operators.ts';
+import { MAX_PATTERNS } from './pattern.ts';
 import { isBlank, quoted } from './text.ts';
 import { fieldNameSchema, fieldOf, type TicketFields } from './ticket.ts';
 import { OPERATORS, traced, type CriteriaResult } from './trace.ts';
@@ -61,6 +62,11 @@ const keyValuesSchema = z
     }),
   })
   .transform(({ spec: { matchAnyCondition, caseSensitive, conditions } }, context) => {
+    if (conditions.filter(({ operator }) => operator === 'matches').length > MAX_PATTERNS) {
+      const message = `at most ${MAX_PATTERNS} conditions may use "matches"; use "in" or "contains", or one pattern with |`;
+      context.addIssue({ code: 'custom', path: ['spec', 'conditions'], message });
+      return z.NEVER;
+    }
     const compiled: Condition[] = [];
     for (const [index, condition] of conditions.entries()) {
       const source = { ...condition, caseSensitive };

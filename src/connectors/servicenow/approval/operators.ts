@@ -2,7 +2,7 @@ import { parseList } from './list.ts';
 import { compareOrder, notComparable, parseOrdinal, type OrderOperator } from './order.ts';
 import { compilePattern } from './pattern.ts';
 import { isBlank, quoted } from './text.ts';
-import { isBlankField, type FieldValue } from './ticket.ts';
+import { isBlankField, shownOf, type FieldValue } from './ticket.ts';
 import type { Operator } from './trace.ts';
 
 /** Whether one field satisfies one condition. */
@@ -109,7 +109,7 @@ function ordered(operator: keyof typeof ORDER_OPERATORS): Compile {
       if (met !== undefined) return met;
       throw notComparable({
         subject: key,
-        actual: field.value,
+        actual: shownOf(field).value,
         operator,
         expected: quoted(value),
         hint: 'Both must be numbers, or both UTC dates as ServiceNow stores them.',

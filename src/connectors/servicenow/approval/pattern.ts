@@ -4,7 +4,8 @@ import { clip } from './text.ts';
 
 /**
  * Patterns are RE2: matching takes time proportional to text × program, whatever the pattern, where a
- * backtracking engine can be held for minutes by `(a+)+$`. The bounds below keep both factors small.
+ * backtracking engine can be held for minutes by `(a+)+$`. The bounds below keep both
+ * factors, and their number, small.
  */
 export interface Pattern {
   /**
@@ -16,11 +17,14 @@ export interface Pattern {
 
 export const MAX_PATTERN_CHARS = 512;
 
-/** Instructions. Counted repetition multiplies: `(.{100}){10}` is twelve characters and a thousand of these. */
-const MAX_PROGRAM_SIZE = 1_000;
+/** In one criterion: the cost of a task is the sum over its patterns, and matching holds the event loop. */
+export const MAX_PATTERNS = 8;
+
+/** Instructions. Counted repetition multiplies: `(.{100}){10}` is twelve characters and a thousand instructions. */
+const MAX_PROGRAM_SIZE = 250;
 
 /** Beyond this a text is refused, not cut: a pattern that ends in `$` would then judge something else. */
-export const MAX_MATCHED_CHARS = 8_192;
+export const MAX_MATCHED_CHARS = 4_096;
 
 const MAX_PROBLEM_CHARS = 160;
 

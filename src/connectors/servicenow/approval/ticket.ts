@@ -3,12 +3,22 @@ import { DelegateError } from '../../../kit/errors.ts';
 import { nearNames } from './near-names.ts';
 import { isBlank } from './text.ts';
 
-/** One field as ServiceNow gives it with `sysparm_display_value=all`; both are '' if the field is not set. */
-export interface FieldValue {
+/** The two sides of a field as ServiceNow gives them with `sysparm_display_value=all`; '' if it is not set. */
+export interface FieldSides {
   /** As stored: `-1`, a sys_id, a UTC date. */
   readonly value: string;
   /** As the calling user would see it: `Implement`, a name, a date in that user's zone and format. */
   readonly displayValue: string;
+}
+
+export interface FieldValue extends FieldSides {
+  /** The same without secrets, if there may be any in it. Texts are made of this, decisions never. */
+  readonly shown?: FieldSides;
+}
+
+/** What a text may say of the field. A text is cut and respaced, and a secret is not recognised after that. */
+export function shownOf(field: FieldValue): FieldSides {
+  return field.shown ?? field;
 }
 
 /** By field name, dot-walked names included (`assigned_to.name`). A field that was not answered is not in it. */

@@ -1,5 +1,5 @@
 import { clip } from './text.ts';
-import type { FieldValue } from './ticket.ts';
+import { shownOf, type FieldSides, type FieldValue } from './ticket.ts';
 
 /** The operators of `KeyValues` conditions, as people write them. */
 export const OPERATORS = [
@@ -52,13 +52,14 @@ export interface CriteriaResult {
 export const MAX_TRACE_TEXT_CHARS = 1_024;
 
 export function traced(
-  entry: Omit<ConditionResult, keyof FieldValue> & { field: FieldValue },
+  entry: Omit<ConditionResult, keyof FieldSides> & { field: FieldValue },
 ): ConditionResult {
   const { field, expected, ...rest } = entry;
+  const { value, displayValue } = shownOf(field);
   return {
     ...rest,
     expected: clip(expected, MAX_TRACE_TEXT_CHARS),
-    value: clip(field.value, MAX_TRACE_TEXT_CHARS),
-    displayValue: clip(field.displayValue, MAX_TRACE_TEXT_CHARS),
+    value: clip(value, MAX_TRACE_TEXT_CHARS),
+    displayValue: clip(displayValue, MAX_TRACE_TEXT_CHARS),
   };
 }

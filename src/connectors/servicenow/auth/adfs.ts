@@ -14,7 +14,7 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
   tokenEndpoint: (auth) => auth.spec.adfsUrl,
   signsWithKey: true,
   open(auth, secrets, deps) {
-    const { clock, tokens, send, protect, connector } = deps;
+    const { clock, tokens, send, protect, scrub, connector } = deps;
     const endpoint = auth.spec.adfsUrl;
     const clientId = required(secrets, 'clientIdRef');
     const resource = required(secrets, 'resourceIdRef');
@@ -50,12 +50,12 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
             });
             return await redeemAssertion(
               { endpoint, clientId, assertion, resource },
-              { send, protect, signal: flightSignal },
+              { send, protect, scrub, signal: flightSignal },
             );
           },
           signal,
         );
-        return bearerAuthorization({ bearer: answer.accessToken, accessToken: answer.accessToken }, protect);
+        return bearerAuthorization({ bearer: answer.accessToken, accessToken: answer.accessToken });
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
       warnings() {

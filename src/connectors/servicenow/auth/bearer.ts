@@ -1,13 +1,11 @@
-import type { Secret } from '../../../kit/secret.ts';
+import { Secret } from '../../../kit/secret.ts';
 import type { TokenSource } from '../../../oauth/token-source.ts';
 import type { Authorization } from './method.ts';
 
 /** RFC 6750, section 2.1. */
-export function bearerAuthorization(
-  tokens: { bearer: Secret; accessToken: Secret },
-  protect: (value: string) => Secret,
-): Authorization {
-  return { header: protect(`Bearer ${tokens.bearer.reveal()}`), ...tokens };
+export function bearerAuthorization(tokens: { bearer: Secret; accessToken: Secret }): Authorization {
+  // Not registered for scrubbing: the token in it is, and a second value would only push out a third.
+  return { header: new Secret(`Bearer ${tokens.bearer.reveal()}`), ...tokens };
 }
 
 /** Forgets the very token that was refused; a newer one stays. */

@@ -14,6 +14,7 @@ export interface AuthDeps {
   tokens: TokenSource;
   refreshTokens: RefreshTokens;
   protect: (value: string) => Secret;
+  scrub: (text: string) => string;
   /** Whose tokens they are; a part of every token's key, so that no two connectors share one. */
   connector: string;
 }

@@ -12,7 +12,7 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
   tokenEndpoint: (auth) => auth.spec.tokenUrl,
   signsWithKey: false,
   open(auth, secrets, deps) {
-    const { tokens, send, protect, refreshTokens, connector } = deps;
+    const { tokens, send, protect, scrub, refreshTokens, connector } = deps;
     const { tokenUrl: endpoint, scope, tokenType } = auth.spec;
     const clientId = required(secrets, 'clientIdRef');
     const clientSecret = secrets.get('clientSecretRef');
@@ -26,7 +26,7 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
       const current = refreshTokens.current(grant, stored);
       const answer = await redeemRefreshToken(
         { endpoint, clientId, clientSecret, refreshToken: current, scope },
-        { send, protect, signal },
+        { send, protect, scrub, signal },
       );
       const renewed = answer.refreshToken;
       // Kept before anybody uses the access token: from now on the old refresh token may be worth nothing.
@@ -43,10 +43,10 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
       keyMaterial: undefined,
       async authorize(signal) {
         const answer = await tokens.get(key, obtain, signal);
-        return bearerAuthorization(
-          { bearer: chosenToken(answer, tokenType), accessToken: answer.accessToken },
-          protect,
-        );
+        return bearerAuthorization({
+          bearer: chosenToken(answer, tokenType),
+          accessToken: answer.accessToken,
+        });
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
       warnings: () => (refreshTokens.isOutdated(grant) ? [storedTokenOutdated()] : []),

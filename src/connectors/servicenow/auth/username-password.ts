@@ -1,3 +1,4 @@
+import { Secret } from '../../../kit/secret.ts';
 import { fieldsOf, required, type AuthMethod } from './method.ts';
 
 /**
@@ -12,8 +13,7 @@ export const usernamePassword: AuthMethod<'UsernamePassword'> = {
     const user = auth.spec.username ?? required(secrets, 'usernameRef').reveal();
     const password = required(secrets, 'passwordRef').reveal();
     const encoded = Buffer.from(`${user}:${password}`, 'utf8').toString('base64');
-    const header = protect(`Basic ${encoded}`);
-    protect(encoded);
+    const header = new Secret(`Basic ${protect(encoded).reveal()}`);
     return {
       user: auth.spec.username,
       keyMaterial: undefined,

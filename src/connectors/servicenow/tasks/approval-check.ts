@@ -7,7 +7,7 @@ import type { Row } from '../answer.ts';
 import { changeWindowSchema } from '../approval/change-window.ts';
 import { approvalCriteriaSchema, rejectionCriteriaSchema } from '../approval/criteria.ts';
 import { decide, fieldsNeeded } from '../approval/decide.ts';
-import { fieldMissing, fieldNameSchema, type TicketFields } from '../approval/ticket.ts';
+import { fieldMissing, fieldNameSchema, shownOf, type TicketFields } from '../approval/ticket.ts';
 import type { ServiceNowClient } from '../client.ts';
 import { assertConnectorAllowed, openClient, settingsWarnings, type ServiceNowRuntime } from '../runtime.ts';
 import { connectorSchema } from '../schema.ts';
@@ -110,13 +110,14 @@ export function approvalCheck(runtime: ServiceNowRuntime): TaskType {
       const wanted = new Set([...SUMMARY_FIELDS, ...fieldsNeeded(question)]);
       const { client, authentication } = await openClient(connector, runtime, context);
       const row = await readTicket(client, ticket, wanted, context);
-      const fields: TicketFields = new Map(Object.entries(row));
+      const fields = ticketFields(row, runtime.deps.scrub);
       const missing = [...wanted].find((name) => !fields.has(name));
       if (missing !== undefined) {
         throw fieldMissing(missing, ticket.type, await readableFields(client, ticket, context));
       }
       const now = context.clock.now();
-      const text = (name: string): string => fields.get(name)?.value ?? '';
+      const shown = Object.fromEntries([...fields].map(([name, field]) => [name, shownOf(field)]));
+      const text = (name: string): string => shown[name]?.value ?? '';
       const warnings = [...settingsWarnings(connector), ...authentication.warnings()];
       return {
         ...decide({ ...question, fields, now }),
@@ -126,13 +127,23 @@ export function approvalCheck(runtime: ServiceNowRuntime): TaskType {
           sysId: text('sys_id'),
           url: ticketUrl(client.baseUrl, ticket.type, text('sys_id')),
           updatedAt: utcTimestamp(text('sys_updated_on')),
-          fields: Object.fromEntries(fields),
+          fields: shown,
         },
         warnings: warnings.map((warning) => warning.toWire()),
         checkedAt: toTimestamp(now),
       };
     },
   });
+}
+
+/** Decided on as they are, shown without secrets. */
+function ticketFields(row: Row, scrub: (text: string) => string): TicketFields {
+  return new Map(
+    Object.entries(row).map(([name, { value, displayValue }]) => {
+      const shown = { value: scrub(value), displayValue: scrub(displayValue) };
+      return [name, { value, displayValue, shown }];
+    }),
+  );
 }
 
 /** Exactly the row that was asked for. Anything else is an error, because a decision would be about a stranger. */
@@ -183,6 +194,8 @@ async function readRows(
   const { rows } = await client.readTable(
     {
       table: ticket.type,
+      // Two, so that a number that exists twice shows.
+      maxRows: 2,
       params: {
         // The schema lets no character through that means something in an encoded query.
         sysparm_query: `${ticket.field}=${ticket.asked}^ORDERBYsys_id`,
@@ -190,8 +203,6 @@ async function readRows(
         sysparm_exclude_reference_link: 'true',
         sysparm_no_count: 'true',
         sysparm_suppress_pagination_header: 'true',
-        // Two, so that a number that exists twice shows.
-        sysparm_limit: '2',
         ...selection,
       },
     },

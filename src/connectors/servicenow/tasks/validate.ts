@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DelegateError } from '../../../kit/errors.ts';
+import { DelegateError, type WireError } from '../../../kit/errors.ts';
+import { boundedWords } from '../../../kit/text.ts';
 import { toTimestamp } from '../../../kit/time.ts';
 import { certificateFacts } from '../../../oauth/key-material.ts';
 import { jwtFacts } from '../../../oauth/jwt-facts.ts';
@@ -21,6 +22,8 @@ import { CheckList } from './check-list.ts';
 
 /** A clock that is further off than this is worth a warning: tokens are judged by it. */
 const MAX_SKEW_MS = 30_000;
+/** Keeps the summary under 1,000 characters, its ellipsis included. */
+const MAX_SUMMARY_CHARS = 990;
 /** Tasks among which one must be visible, so that the user counts as one who sees tasks. */
 const WIDER_LOOK_ROWS = 100;
 
@@ -34,7 +37,7 @@ const checkSchema = z.object({
 
 const outputSchema = z.object({
   status: z.enum(['SUCCESS', 'FAILURE']),
-  /** One sentence to act on; absent on success. */
+  /** The first error and its remedy in one line; absent on success. */
   errorSummary: z.string().optional(),
   errors: z.array(wireErrorSchema),
   warnings: z.array(wireErrorSchema),
@@ -63,7 +66,7 @@ export function validateConnector(runtime: ServiceNowRuntime): TaskType {
       const summary = list.errors[0];
       return {
         status: summary === undefined ? ('SUCCESS' as const) : ('FAILURE' as const),
-        ...(summary === undefined ? {} : { errorSummary: summary.message }),
+        ...(summary === undefined ? {} : { errorSummary: summaryOf(summary, deps.scrub) }),
         errors: list.errors,
         warnings: list.warnings,
         checks: list.checks,
@@ -72,6 +75,11 @@ export function validateConnector(runtime: ServiceNowRuntime): TaskType {
       };
     },
   });
+}
+
+function summaryOf({ message, hint }: WireError, scrub: (text: string) => string): string {
+  const line = hint === undefined ? message : `${message} ${hint}`;
+  return boundedWords(scrub(line), MAX_SUMMARY_CHARS) ?? message;
 }
 
 /** The checks in order. Each gets what the ones before it found, and is skipped if they found nothing. */
@@ -90,7 +98,7 @@ async function check(
   const opened = secrets && openAuthentication(connector, secrets, runtime);
   const keyed = await checkKeyMaterial(method, opened, list);
   const reachable = await checkNetwork(connector, method, runtime, list, context);
-  const authentication = await checkToken(method, reachable ? keyed : undefined, list, context);
+  const authentication = await checkToken(method, reachable ? keyed : undefined, runtime, list, context);
   const client = authentication && clientFor(connector, authentication, runtime);
   const answer = await checkApi(client, list, context);
   await checkAccess(client, answer, list, context);
@@ -150,6 +158,7 @@ function describeConnection(url: URL, { address, tls }: ConnectionFacts): string
 async function checkToken(
   { tokenEndpoint }: BoundAuth,
   authentication: Authentication | undefined,
+  runtime: ServiceNowRuntime,
   list: CheckList,
   context: TaskContext,
 ): Promise<Authentication | undefined> {
@@ -160,7 +169,7 @@ async function checkToken(
   }
   return await list.run('token', 'Token is issued', async () => {
     const { bearer } = await authentication.authorize(context.signal);
-    return { value: authentication, detail: describeToken(bearer && jwtFacts(bearer)) };
+    return { value: authentication, detail: describeToken(bearer && jwtFacts(bearer, runtime.deps.scrub)) };
   });
 }
 
@@ -186,7 +195,7 @@ async function checkApi(
     return undefined;
   }
   return await list.run('api', 'Table API answers', async () => {
-    const answer = await client.readTable({ table: 'task', params: { sysparm_limit: '1' } }, context);
+    const answer = await client.readTable({ table: 'task', maxRows: 1, params: {} }, context);
     return { value: answer, detail: `HTTP ${answer.response.status}` };
   });
 }
@@ -212,8 +221,8 @@ async function checkAccess(
  * page whenever the first task is an incident.
  */
 function widerLook(client: ServiceNowClient, context: TaskContext): Promise<TableAnswer> {
-  const params = { sysparm_fields: 'sys_id', sysparm_limit: String(WIDER_LOOK_ROWS) };
-  return client.readTable({ table: 'task', params }, context);
+  const params = { sysparm_fields: 'sys_id' };
+  return client.readTable({ table: 'task', maxRows: WIDER_LOOK_ROWS, params }, context);
 }
 
 function showsTask({ rows }: TableAnswer): boolean {

@@ -7,6 +7,7 @@ import {
   MAX_EXPECTED_VALUE_CHARS,
   rejectionCriteriaSchema,
 } from '../../../../src/connectors/servicenow/approval/criteria.ts';
+import { MAX_PATTERNS } from '../../../../src/connectors/servicenow/approval/pattern.ts';
 import { MAX_TRACE_TEXT_CHARS } from '../../../../src/connectors/servicenow/approval/trace.ts';
 import { errorOf, expressionCriteria, keyValues, ticket, type WrittenCondition } from './support.ts';
 
@@ -54,6 +55,31 @@ describe('criteria as they are written', () => {
       'spec.conditions.2.value',
       'spec.conditions.3.value',
     ]);
+  });
+
+  it('more patterns than a task can afford are refused, all at once and before any is compiled', () => {
+    const patterns = (count: number): unknown[] =>
+      Array.from({ length: count }, () => ({ key: 'state', operator: 'matches', value: '.*a' }));
+    expect(complaints(spec([STATE, ...patterns(MAX_PATTERNS)]))).to.deep.equal([]);
+    const found = complaints(
+      spec([...patterns(MAX_PATTERNS), { key: 'a', operator: 'matches', value: '(' }]),
+    );
+    expect(found).to.have.length(1);
+    expect(found[0]).to.match(/^spec\.conditions: at most 8 conditions may use "matches"/);
+  });
+
+  it('the patterns of an expression are counted, its lists are not', () => {
+    const raw = (patterns: number): unknown => {
+      const terms = Array.from({ length: patterns }, (_, index) =>
+        index % 2 === 0 ? 'ticket.a.value =~ ".*a"' : 'ticket.a.value !~ ".*a"',
+      );
+      const lists = Array.from({ length: 20 }, () => 'ticket.a.value =~ ["a"]');
+      return { type: 'Expression', spec: { expression: [...lists, ...terms].join(' && ') } };
+    };
+    expect(complaints(raw(MAX_PATTERNS))).to.deep.equal([]);
+    expect(complaints(raw(MAX_PATTERNS + 1)).join()).to.match(
+      /^spec\.expression: the expression has more than 8 patterns/,
+    );
   });
 
   it('an unknown type is named along with the known ones', () => {

@@ -179,6 +179,7 @@ describe('approval operators', () => {
       ['(?=x)', /not valid RE2/],
       ['a{1001}', /not valid RE2/],
       ['((.{10}){10}){10}', /too large/],
+      ['.{300}', /too large/],
       ['a'.repeat(513), /longer than 512/],
     ] as const) {
       it(`the pattern ${pattern.slice(0, 20)} is refused before any ticket is read`, () => {

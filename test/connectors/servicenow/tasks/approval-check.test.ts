@@ -5,6 +5,7 @@ import { ManualClock } from '../../../support/manual-clock.ts';
 import {
   connectorTo,
   failureOf,
+  listen,
   openBench,
   QUESTION,
   tableCalls,
@@ -26,6 +27,36 @@ describe('servicenow.approval.check', () => {
     bench.check(bench.asUser('svc_deploy'), question, run);
   const failure = (question: Question): Promise<DelegateError> => failureOf(() => check(question));
   const calls = (): JournalEntry[] => tableCalls(bench.instance);
+
+  it('a secret on the ticket is decided on and never shown, not even the part that a cut would leave', async () => {
+    const secret = 'canary  of a key, in two lines\nand long';
+    bench.surroundings.redactor.register(secret);
+    const description = `${'x'.repeat(1_010)}${secret}`;
+    const cell = (value: string): unknown => ({ value, display_value: value });
+    await using server = await listen((_request, response) => {
+      const row = {
+        number: cell(SEED.changes.implement),
+        sys_id: cell(SEED.sysIds.demoChange),
+        sys_updated_on: cell(''),
+        work_notes: cell(secret),
+        description: cell(description),
+      };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ result: [row] }));
+    });
+    const answer = await check(
+      {
+        ...QUESTION,
+        approvalCriteria: keyValues(
+          ['work_notes', 'contains', 'in two lines'],
+          ['description', 'equals', ''],
+        ),
+      },
+      { url: server.url },
+    );
+    expect(answer.approval.conditions.map(({ met }) => met)).to.deep.equal([true, false]);
+    expect(answer.ticket.fields['work_notes']).to.deep.equal({ value: '[secret]', displayValue: '[secret]' });
+    expect(JSON.stringify(answer)).not.to.contain('canary');
+  });
 
   describe('the request', () => {
     it('is one GET for that very ticket, with nothing but the fields that are needed', async () => {

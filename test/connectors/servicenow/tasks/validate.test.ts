@@ -141,10 +141,18 @@ describe('servicenow.connector.validate', () => {
 
     it('wrong password: credentials, of the user by name', async () => {
       const auth = bench.asUser('svc_deploy');
-      set('password-of-svc_deploy', 'wrong');
+      set('password-of-svc_deploy', 'not-the-password');
       const report = await bench.validate(auth);
       expect(expectFailure(report, 'servicenow.not-authenticated')).to.contain('user svc_deploy');
       expect(report.errors[0]?.category).to.equal('credentials');
+    });
+
+    it('the summary stays one line under 1,000 characters, however long the address', async () => {
+      const report = await bench.validate(bench.asUser('svc_deploy'), {
+        url: `http://127.0.0.1:9/${'long-path/'.repeat(150)}`,
+      });
+      expect(report.errors).to.have.length(1);
+      expect(report.errorSummary).to.match(/^[^\r\n]{10,999}$/);
     });
 
     it('a second factor: as such', async () => {

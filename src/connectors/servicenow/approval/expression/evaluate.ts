@@ -1,6 +1,6 @@
 import { compareOrder, notComparable, parseNumber, parseOrdinal, type OrderOperator } from '../order.ts';
 import { isBlank } from '../text.ts';
-import { fieldOf, type TicketFields } from '../ticket.ts';
+import { fieldOf, shownOf, type TicketFields } from '../ticket.ts';
 import { traced, type ConditionResult, type CriteriaResult, type TraceOperator } from '../trace.ts';
 import type { Comparison, Condition, FieldReference, Literal, Span } from './ast.ts';
 import type { Expression } from './parser.ts';
@@ -71,7 +71,7 @@ function matches(
   const refuse = (expected: Span): never => {
     throw notComparable({
       subject: sourceOf(reference, run),
-      actual,
+      actual: readShown(reference, run),
       operator,
       expected: sourceOf(expected, run),
       hint: reference.side === 'value' ? COMPARABLE_VALUES : COMPARE_THE_VALUE,
@@ -106,6 +106,10 @@ function isEqual(
 
 function read(reference: FieldReference, run: Run): string {
   return fieldOf(run.fields, reference.field)[reference.side];
+}
+
+function readShown(reference: FieldReference, run: Run): string {
+  return shownOf(fieldOf(run.fields, reference.field))[reference.side];
 }
 
 /** ServiceNow stores booleans as these two words. */
@@ -157,8 +161,9 @@ function traceOperator(comparison: Comparison, negated: boolean): TraceOperator 
 function expectedText(comparison: Comparison, run: Run): string {
   if (comparison.by === 'pattern') return comparison.source;
   if (comparison.by === 'membership') return comparison.items.map((item) => textOf(item, run)).join(', ');
-  const text = textOf(comparison.with, run);
-  return comparison.with.kind === 'field' ? `${sourceOf(comparison.with, run)} (${text || 'blank'})` : text;
+  const other = comparison.with;
+  if (other.kind !== 'field') return textOf(other, run);
+  return `${sourceOf(other, run)} (${readShown(other, run) || 'blank'})`;
 }
 
 function sourceOf(span: Span, run: Run): string {

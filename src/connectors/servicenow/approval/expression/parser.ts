@@ -1,4 +1,5 @@
 import { nearNames } from '../near-names.ts';
+import { MAX_PATTERNS } from '../pattern.ts';
 import { clip, isBlank, quoted } from '../text.ts';
 import { isFieldName, MAX_FIELD_NAME_CHARS } from '../ticket.ts';
 import {
@@ -59,6 +60,7 @@ class Parser {
   readonly #fields = new Set<string>();
   #position = 0;
   #depth = 0;
+  #patterns = 0;
   #openWrappers = 0;
 
   constructor(source: string) {
@@ -88,10 +90,19 @@ class Parser {
       } else {
         if (COMPARISON_POWER <= minPower) return left;
         this.#next();
-        const right = this.#expression(COMPARISON_POWER);
-        left = comparison(this.#source, this.#value(left), operator, this.#value(right));
+        const right = this.#value(this.#expression(COMPARISON_POWER));
+        if (operator === '=~' || operator === '!~') this.#countPattern(right);
+        left = comparison(this.#source, this.#value(left), operator, right);
       }
     }
+  }
+
+  #countPattern(right: Value): void {
+    if (right.kind !== 'text') return;
+    this.#patterns += 1;
+    if (this.#patterns <= MAX_PATTERNS) return;
+    const problem = `the expression has more than ${MAX_PATTERNS} patterns; use lists, or one pattern with |`;
+    throw new ExpressionError(this.#source, right.offset, problem);
   }
 
   #chain(operator: '&&' | '||', power: number, first: Node): Condition {

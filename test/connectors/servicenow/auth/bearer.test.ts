@@ -1,0 +1,41 @@
+import { expect } from 'chai';
+import { bearerAuthorization } from '../../../../src/connectors/servicenow/auth/bearer.ts';
+import { usernamePassword } from '../../../../src/connectors/servicenow/auth/username-password.ts';
+import { refreshTokensInMemory } from '../../../../src/connectors/servicenow/auth/refresh-tokens.ts';
+import { Secret } from '../../../../src/kit/secret.ts';
+import { systemClock } from '../../../../src/kit/time.ts';
+import { TokenSource } from '../../../../src/oauth/token-source.ts';
+
+describe('an Authorization header', () => {
+  it('of a token is a secret', () => {
+    const token = new Secret('token-of-a-test');
+    const { header } = bearerAuthorization({ bearer: token, accessToken: token });
+    expect(header.reveal()).to.equal('Bearer token-of-a-test');
+    expect(String(header)).to.equal('[secret]');
+  });
+
+  it('of a password registers the pair in base64, and not once more with its scheme', async () => {
+    await using tokens = new TokenSource({ clock: systemClock });
+    const registered: string[] = [];
+    const authentication = usernamePassword.open(
+      { type: 'UsernamePassword', spec: { username: 'svc', passwordRef: 'test:password' } },
+      new Map([['passwordRef', new Secret('word')]]),
+      {
+        send: () => Promise.reject(new Error('nothing is sent')),
+        clock: systemClock,
+        tokens,
+        refreshTokens: refreshTokensInMemory(),
+        protect: (value) => {
+          registered.push(value);
+          return new Secret(value);
+        },
+        scrub: (text) => text,
+        connector: 'test',
+      },
+    );
+    const { header } = await authentication.authorize(AbortSignal.timeout(1_000));
+    const pair = Buffer.from('svc:word').toString('base64');
+    expect(header.reveal()).to.equal(`Basic ${pair}`);
+    expect(registered).to.deep.equal([pair]);
+  });
+});
