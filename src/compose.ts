@@ -30,7 +30,8 @@ export interface ComposedDelegate extends AsyncDisposable {
 export async function compose(options: ComposeOptions): Promise<ComposedDelegate> {
   const { configuration, log, redactor, version } = options;
   const protect = (value: string): Secret => redactor.register(value);
-  if (options.enrolmentToken !== undefined) protect(options.enrolmentToken.reveal());
+  if (options.enrolmentToken !== undefined)
+    redactor.register(options.enrolmentToken.reveal(), { pinned: true });
   const rules = { allowLoopback: configuration.allowLoopback };
   const userAgent = `servicenow-delegate/${version}`;
   const journal = memoryJournal();

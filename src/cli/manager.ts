@@ -32,7 +32,7 @@ export async function manager(args: readonly string[]): Promise<0 | 2> {
     // The one time that it can be learnt; it is not in the log, which others keep.
     process.stderr.write(`API token for this run: ${started.apiToken.reveal()}\n`);
   }
-  redactor.register(started.apiToken.reveal());
+  redactor.register(started.apiToken.reveal(), { pinned: true });
   log.info({ url: started.url, publicUrl: started.publicUrl }, 'manager ready');
   const signal = await stopSignal();
   log.info({ signal }, 'manager stops');

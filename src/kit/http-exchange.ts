@@ -33,10 +33,13 @@ export function mediaType(response: Pick<HttpResponse, 'headers'>): string {
 /**
  * What `Retry-After` asks for (RFC 9110, section 10.2.3), in milliseconds; undefined if it is absent or unusable.
  * A date is measured from the server's own `Date`, so that its clock may be wrong without harm.
+ *
+ * @param nowMs wall time, milliseconds, to measure from if the server sent no `Date`; without it, a date is then unusable
  */
-export function retryAfterMs(headers: HttpResponse['headers']): number | undefined {
+export function retryAfterMs(headers: HttpResponse['headers'], nowMs?: number): number | undefined {
   const after = headers['retry-after']?.trim() ?? '';
   if (/^\d{1,9}$/.test(after)) return Number(after) * 1_000;
-  const waitMs = Date.parse(after) - Date.parse(headers['date'] ?? '');
+  const sentAt = Date.parse(headers['date'] ?? '');
+  const waitMs = Date.parse(after) - (Number.isNaN(sentAt) ? (nowMs ?? Number.NaN) : sentAt);
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
 }

@@ -34,54 +34,69 @@ export class Secret {
 /** Shorter values are not searched for: replacing every `abc` in every text would destroy the text. */
 const MIN_SCRUBBED_LENGTH = 4;
 
+/** Shorter lines of a value are not searched for on their own: they may be anybody's words. */
+const MIN_LINE_LENGTH = 16;
+
+/** Longer values are found as they are, in JSON, and by their lines; all forms of them would fill the memory. */
+const MAX_EXPANDED_LENGTH = 65_536;
+
+/** Bound on the lines of one value; a key file of 256 KiB has so many. */
+const MAX_LINES = 4_096;
+
 /** Bound on the values a redactor remembers; the oldest goes first. Tokens are renewed, so the set would grow. */
 const MAX_REMEMBERED_VALUES = 1_000;
 
 /** Bound on nesting followed by `scrubDeep`; what lies deeper is replaced whole. */
 const MAX_SCRUB_DEPTH = 32;
 
+/** Enough random characters to tell forms apart behind an ending that many share, such as `%3D%3D`. */
+const LONG_ENDING = 12;
+
 /**
  * Replaces known secret values in any text that leaves: logs, errors, results. It goes by value, not by field
  * name, because a value turns up where no list of names expects it (in a mirrored header, in another's message).
  *
- * Forms are found by their first two characters in one pass over the text, so the cost of a line does not grow
- * with the number of secrets, and registering one does not rebuild anything. One large regular expression was
- * tried: with a thousand values it took seconds to compile, after every new token.
+ * Forms are found by their endings in one pass over the text, so the cost of a line does not grow with the number
+ * of secrets, and registering one does not rebuild anything. One large regular expression was tried: with a
+ * thousand values it took seconds to compile, after every new token.
  */
 export class Redactor {
   /** Value → its forms; the oldest first. */
   readonly #values = new Map<string, readonly string[]>();
-  /** First two characters of a form → the forms that begin so, each with the number of values that have it. */
-  readonly #byPrefix = new Map<number, Map<string, number>>();
+  /** Likewise; these are never forgotten. */
+  readonly #pinned = new Map<string, readonly string[]>();
+  readonly #long = new FormIndex(LONG_ENDING);
+  readonly #short = new FormIndex(MIN_SCRUBBED_LENGTH);
 
-  /** Remembers a value together with the forms in which it is likely to be seen. Returns it as a `Secret`. */
-  register(value: string): Secret {
+  /**
+   * Remembers a value together with the forms in which it is likely to be seen. Returns it as a `Secret`.
+   *
+   * @param pinned remembered for good: for the few values that are in use from start to end
+   */
+  register(value: string, { pinned = false }: { pinned?: boolean } = {}): Secret {
     if (value.length >= MIN_SCRUBBED_LENGTH) {
-      const known = this.#values.get(value);
-      const forms = known ?? [...formsOf(value)];
+      const forms = this.#pinned.get(value) ?? this.#values.get(value) ?? this.#learn(value);
       // Re-adding moves the value to the young end, so that a secret in use is never the one that is forgotten.
       this.#values.delete(value);
-      this.#values.set(value, forms);
-      if (known === undefined) this.#remember(forms);
+      const place = pinned || this.#pinned.has(value) ? this.#pinned : this.#values;
+      place.set(value, forms);
       if (this.#values.size > MAX_REMEMBERED_VALUES) this.#forgetOldest();
     }
     return new Secret(value);
   }
 
   scrub(text: string): string {
+    const found = [...this.#long.findIn(text), ...this.#short.findIn(text)];
+    if (found.length === 0) return text;
+    found.sort((one, other) => one.start - other.start);
     let scrubbed = '';
     let copiedTo = 0;
-    for (let index = 0; index <= text.length - MIN_SCRUBBED_LENGTH;) {
-      const length = this.#matchAt(text, index);
-      if (length === 0) {
-        index += 1;
-      } else {
-        scrubbed += text.slice(copiedTo, index) + MASK;
-        index += length;
-        copiedTo = index;
-      }
+    for (const { start, end } of found) {
+      // What overlaps the last one goes under the same mask: its remainder would be a piece of a secret.
+      if (start >= copiedTo) scrubbed += text.slice(copiedTo, start) + MASK;
+      copiedTo = Math.max(copiedTo, end);
     }
-    return copiedTo === 0 ? text : scrubbed + text.slice(copiedTo);
+    return scrubbed + text.slice(copiedTo);
   }
 
   /** A copy of plain data (JSON values, errors) with every string scrubbed, keys included. */
@@ -89,37 +104,22 @@ export class Redactor {
     return this.#scrubDeep(value, 0, new Map());
   }
 
-  /** The length of the longest form at this place: of two secrets where one begins the other, all must go. */
-  #matchAt(text: string, index: number): number {
-    let longest = 0;
-    const candidates = this.#byPrefix.get(prefixAt(text, index));
-    if (candidates === undefined) return longest;
-    for (const form of candidates.keys()) {
-      if (form.length > longest && text.startsWith(form, index)) longest = form.length;
-    }
-    return longest;
-  }
-
-  #remember(forms: readonly string[]): void {
-    for (const form of forms) {
-      const prefix = prefixAt(form, 0);
-      const bucket = this.#byPrefix.get(prefix) ?? new Map<string, number>();
-      this.#byPrefix.set(prefix, bucket);
-      bucket.set(form, (bucket.get(form) ?? 0) + 1);
-    }
+  #learn(value: string): readonly string[] {
+    const forms = [...formsOf(value)].filter((form) => form.length >= MIN_SCRUBBED_LENGTH);
+    for (const form of forms) this.#indexOf(form).add(form);
+    return forms;
   }
 
   #forgetOldest(): void {
     for (const [oldest, forms] of this.#values) {
       this.#values.delete(oldest);
-      for (const form of forms) {
-        const bucket = this.#byPrefix.get(prefixAt(form, 0));
-        const holders = (bucket?.get(form) ?? 1) - 1;
-        if (holders > 0) bucket?.set(form, holders);
-        else bucket?.delete(form);
-      }
+      for (const form of forms) this.#indexOf(form).remove(form);
       return;
     }
+  }
+
+  #indexOf(form: string): FormIndex {
+    return form.length < LONG_ENDING ? this.#short : this.#long;
   }
 
   #scrubDeep(value: unknown, depth: number, seen: Map<object, unknown>): unknown {
@@ -149,35 +149,210 @@ export class Redactor {
   }
 }
 
-function prefixAt(text: string, index: number): number {
-  return text.charCodeAt(index) * 0x1_0000 + text.charCodeAt(index + 1);
+/** Where a form stands in a text: from `start` to before `end`. */
+interface Found {
+  start: number;
+  end: number;
 }
 
-/** Raw, JSON-escaped, URL-encoded, hex, and base64 and base64url at each of the three byte offsets. */
-function formsOf(value: string): Set<string> {
-  const json = JSON.stringify(value).slice(1, -1);
-  const bytes = Buffer.from(value, 'utf8');
-  const hex = bytes.toString('hex');
-  const forms = new Set([value, json, json.replaceAll('/', String.raw`\/`), hex, hex.toUpperCase()]);
-  // A PEM pasted into one line carries the two characters \n for a line break; logs escape them once more.
-  forms.add(JSON.stringify(json).slice(1, -1));
-  // A lone surrogate has no URL form; such a value can't have been sent in one either.
-  if (value.isWellFormed()) {
-    for (const encoded of [
-      encodeURIComponent(value),
-      new URLSearchParams({ v: value }).toString().slice(2),
-    ]) {
-      forms.add(encoded);
-      forms.add(encoded.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase()));
+/**
+ * Forms by the hash of their last characters. By their first ones it would be a slow search: a thousand JWTs of
+ * one issuer begin alike, and they end in their signatures.
+ */
+class FormIndex {
+  /** Number of characters hashed; no form is shorter. */
+  readonly #ending: number;
+  /** What a character has been multiplied by when it leaves the hash. */
+  readonly #leavingFactor: number;
+  /** Hash of the ending → the forms that end so, each with the number of values that have it. */
+  readonly #byEnding = new Map<number, Map<string, number>>();
+
+  constructor(ending: number) {
+    this.#ending = ending;
+    let factor = 1;
+    for (let count = 0; count < ending; count += 1) factor = Math.imul(factor, HASH_FACTOR);
+    this.#leavingFactor = factor;
+  }
+
+  add(form: string): void {
+    const key = hashOf(form.slice(-this.#ending));
+    const forms = this.#byEnding.get(key) ?? new Map<string, number>();
+    this.#byEnding.set(key, forms);
+    forms.set(form, (forms.get(form) ?? 0) + 1);
+  }
+
+  remove(form: string): void {
+    const key = hashOf(form.slice(-this.#ending));
+    const forms = this.#byEnding.get(key);
+    const holders = (forms?.get(form) ?? 1) - 1;
+    if (holders > 0) forms?.set(form, holders);
+    else forms?.delete(form);
+    if (forms?.size === 0) this.#byEnding.delete(key);
+  }
+
+  /**
+   * At each place the longest form that ends there. A form is not looked for within its own last find: of a long
+   * run of one character, every place would be compared at full length.
+   */
+  *findIn(text: string): Generator<Found> {
+    if (this.#byEnding.size === 0) return;
+    const lastEnd = new Map<string, number>();
+    let hash = 0;
+    for (let end = 1; end <= text.length; end += 1) {
+      hash = (Math.imul(hash, HASH_FACTOR) + text.charCodeAt(end - 1)) | 0;
+      const leaving = end - 1 - this.#ending;
+      if (leaving >= 0) hash = (hash - Math.imul(text.charCodeAt(leaving), this.#leavingFactor)) | 0;
+      const forms = this.#byEnding.get(hash);
+      if (forms === undefined) continue;
+      const form = longestEndingAt(text, end, forms.keys(), lastEnd);
+      if (form === undefined) continue;
+      lastEnd.set(form, end);
+      yield { start: end - form.length, end };
     }
   }
-  for (const offset of [0, 1, 2]) {
-    const encoded = base64Core(bytes, offset);
-    if (encoded.length < MIN_SCRUBBED_LENGTH) continue;
-    forms.add(encoded);
-    forms.add(encoded.replaceAll('+', '-').replaceAll('/', '_'));
+}
+
+/** Of two secrets where one ends the other, the longer has to go. */
+function longestEndingAt(
+  text: string,
+  end: number,
+  forms: Iterable<string>,
+  lastEnd: ReadonlyMap<string, number>,
+): string | undefined {
+  let longest: string | undefined;
+  for (const form of forms) {
+    const start = end - form.length;
+    if (start < 0 || form.length <= (longest?.length ?? 0)) continue;
+    if (start >= (lastEnd.get(form) ?? 0) && text.startsWith(form, start)) longest = form;
   }
-  return forms;
+  return longest;
+}
+
+/** The prime of the 32-bit FNV hash; any odd number without a pattern would do. */
+const HASH_FACTOR = 0x0100_0193;
+
+/** A polynomial over the characters, because its value moves along a text at two multiplications a step. */
+function hashOf(text: string): number {
+  let hash = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = (Math.imul(hash, HASH_FACTOR) + text.charCodeAt(index)) | 0;
+  }
+  return hash;
+}
+
+/** A value in each layout and each escape, and its bytes in hex and base64. */
+function formsOf(value: string): Set<string> {
+  if (value.length > MAX_EXPANDED_LENGTH) {
+    return new Set([value, inJson(value), ...longLines(value.split(LINE_BREAK))]);
+  }
+  return new Set([...layoutsOf(value).flatMap((layout) => escapesOf(layout)), ...encodingsOf(value)]);
+}
+
+/**
+ * Line breaks; a PEM pasted into one line carries the two characters \n instead, escaped up to twice more. Without
+ * a bound on the backslashes, a long run of them would be read anew from each of its places.
+ */
+const LINE_BREAK = /\\{1,4}r\\{1,4}n|\\{1,4}[rn]|\r\n|\r|\n/;
+
+const PEM_ARMOUR = /-----(?:BEGIN|END) [A-Z0-9 ]+-----/;
+
+/** Of PEM (RFC 7468) and of MIME (RFC 2045). */
+const BASE64_LINE_LENGTHS = [64, 76] as const;
+
+/** The value with its white space and line breaks as other hands may have set them, and its longer lines. */
+function layoutsOf(value: string): string[] {
+  const layouts = [value, value.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()];
+  const lines = value.split(LINE_BREAK);
+  if (lines.length === 1 && !PEM_ARMOUR.test(value)) return layouts;
+  const bodies = base64Bodies(value);
+  const rewrapped = bodies.flatMap((body) => BASE64_LINE_LENGTHS.flatMap((length) => wrapped(body, length)));
+  return [
+    ...layouts,
+    lines.join('\n'),
+    lines.join('\r\n'),
+    ...longLines(lines),
+    ...bodies,
+    ...longLines(rewrapped),
+  ];
+}
+
+/** Lines that are long enough to be told from anybody's words. Armour is the same for every key. */
+function longLines(lines: readonly string[]): string[] {
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => line.length >= MIN_LINE_LENGTH && !line.startsWith('-----'))
+    .slice(0, MAX_LINES);
+}
+
+/** What stands between the armour of each block, without white space and RFC 1421 headers (`DEK-Info: …`). */
+function base64Bodies(value: string): string[] {
+  return value
+    .split(PEM_ARMOUR)
+    .map((block) => block.split(LINE_BREAK).filter((line) => !line.includes(':')))
+    .map((lines) => lines.join('').replace(/\s+/g, ''))
+    .filter((body) => body.length >= MIN_LINE_LENGTH && /^[A-Za-z0-9+/]+=*$/.test(body));
+}
+
+function wrapped(text: string, length: number): string[] {
+  return Array.from({ length: Math.ceil(text.length / length) }, (_, index) =>
+    text.slice(index * length, (index + 1) * length),
+  );
+}
+
+/** As it is, and within JSON, JSON within JSON, HTML and URLs. */
+function escapesOf(text: string): string[] {
+  const json = inJson(text);
+  return [
+    text,
+    json,
+    inJson(json),
+    json.replaceAll('/', String.raw`\/`),
+    inHtmlSafeJson(json),
+    inHtmlSafeJson(json)
+      .replaceAll(String.raw`\u003c`, String.raw`\u003C`)
+      .replaceAll(String.raw`\u003e`, String.raw`\u003E`),
+    ...htmlForms(text),
+    // A lone surrogate has no URL form; such a value can't have been sent in one either.
+    ...(text.isWellFormed() ? urlForms(text) : []),
+  ];
+}
+
+function inJson(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+/** As encoders write JSON that may come to stand in a page. */
+function inHtmlSafeJson(json: string): string {
+  return json
+    .replaceAll('&', String.raw`\u0026`)
+    .replaceAll('<', String.raw`\u003c`)
+    .replaceAll('>', String.raw`\u003e`);
+}
+
+/** Quotes are escaped by some encoders, and the single one in several ways. */
+function htmlForms(text: string): string[] {
+  const content = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  const attribute = content.replaceAll('"', '&quot;');
+  return [
+    content,
+    attribute,
+    ...['&#39;', '&#x27;', '&apos;'].map((quote) => attribute.replaceAll("'", quote)),
+  ];
+}
+
+function urlForms(text: string): string[] {
+  return [encodeURIComponent(text), new URLSearchParams({ v: text }).toString().slice(2)].flatMap(
+    (encoded) => [encoded, encoded.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())],
+  );
+}
+
+/** Hex, and base64 and base64url at each of the three byte offsets. */
+function encodingsOf(value: string): string[] {
+  const bytes = Buffer.from(value, 'utf8');
+  const hex = bytes.toString('hex');
+  const base64 = [0, 1, 2].map((offset) => base64Core(bytes, offset));
+  const base64url = base64.map((encoded) => encoded.replaceAll('+', '-').replaceAll('/', '_'));
+  return [hex, hex.toUpperCase(), ...base64, ...base64url];
 }
 
 /** The base64 characters that depend on `bytes` alone when `offset` (0–2) unknown bytes stand before them. */

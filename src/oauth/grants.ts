@@ -38,6 +38,8 @@ export interface ExchangeContext {
   send: HttpSend;
   /** Makes a `Secret` of each token and remembers it for scrubbing. */
   protect: (value: string) => Secret;
+  /** Replaces every remembered secret in a text, which may repeat what was sent. */
+  scrub: (text: string) => string;
   signal: AbortSignal;
 }
 
@@ -110,7 +112,7 @@ async function exchange(request: TokenRequest, context: ExchangeContext): Promis
     body: form.toString(),
     signal: context.signal,
   });
-  return readTokenResponse(response, { endpoint, protect: context.protect });
+  return readTokenResponse(response, { endpoint, protect: context.protect, scrub: context.scrub });
 }
 
 function asksForBasic(error: unknown): boolean {

@@ -27,11 +27,17 @@ const MAX_CLAIM_CHARS = 256;
 /** The last second that a `Date` can hold. */
 const MAX_EPOCH_S = 8_640_000_000_000;
 
-/** Undefined for a token that is opaque to everybody but its server. */
-export function jwtFacts(token: Secret): JwtFacts | undefined {
+/**
+ * Undefined for a token that is opaque to everybody but its server.
+ *
+ * @param scrub replaces known secrets; it is given each claim as it came, because a cut one is no longer found
+ */
+export function jwtFacts(token: Secret, scrub: (text: string) => string): JwtFacts | undefined {
   const claims = claimsOf(token);
   if (claims === undefined) return undefined;
   const { aud, exp } = claims;
+  const shown = (claim: unknown): string | undefined =>
+    typeof claim === 'string' ? onOneLine(scrub(claim)) : undefined;
   return {
     issuer: shown(claims.iss),
     audience: (Array.isArray(aud) ? aud : [aud]).map(shown).filter((value) => value !== undefined),
@@ -54,7 +60,6 @@ function claimsOf(token: Secret): JWTPayload | undefined {
   }
 }
 
-function shown(claim: unknown): string | undefined {
-  if (typeof claim !== 'string') return undefined;
+function onOneLine(claim: string): string {
   return claim.replace(/[\p{C}\p{Z}]+/gu, ' ').slice(0, MAX_CLAIM_CHARS);
 }

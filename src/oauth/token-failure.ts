@@ -13,7 +13,7 @@ export interface TokenRefusal {
   readonly error: string | undefined;
   /** Vendors' own codes, e.g. `MSIS9622`, `AADSTS700027`. */
   readonly errorCodes: readonly string[];
-  /** The server's words, bounded and without control characters. They may repeat what was sent: scrub them. */
+  /** The server's words, scrubbed, bounded and without control characters. */
   readonly serverText: string | undefined;
   /** From `Retry-After` or `X-Rate-Limit-Reset`. */
   readonly retryAfterMs: number | undefined;
@@ -26,7 +26,13 @@ export interface TokenRefusal {
 }
 
 /** What is wrong with an answer of status 2xx. */
-export type AnswerFlaw = 'not-json' | 'missing-access-token' | 'not-bearer' | 'unusable-access-token';
+export type AnswerFlaw =
+  | 'not-json'
+  | 'missing-access-token'
+  | 'not-bearer'
+  | 'unusable-access-token'
+  | 'unusable-id-token'
+  | 'unusable-refresh-token';
 
 interface Judgement {
   code: string;
@@ -184,6 +190,9 @@ function flawed(flaw: AnswerFlaw): Judgement {
     'missing-access-token': ADDRESS_HINT,
     'not-bearer': 'Only bearer tokens can be used: switch proof of possession off for this client.',
     'unusable-access-token': 'The token is too long or has characters that no header may carry.',
+    'unusable-id-token': 'The id token is too long or has characters that no header may carry.',
+    'unusable-refresh-token':
+      'The refresh token is too long to be one: check the token URL and what stands before it.',
   };
   return { code: `token.${flaw}`, category: 'bad-response', retryable: false, hint: hints[flaw] };
 }
@@ -212,6 +221,8 @@ function describe(refusal: TokenRefusal, flaw: AnswerFlaw | undefined): string {
     'missing-access-token': 'without an access_token',
     'not-bearer': 'with a token that is not of type bearer',
     'unusable-access-token': 'with an access_token that no header can carry',
+    'unusable-id-token': 'with an id_token that no header can carry',
+    'unusable-refresh-token': 'with an overlong refresh_token',
   };
   return `${what} ${flaw === undefined ? describeContent(contentKind) : flaws[flaw]}.`;
 }

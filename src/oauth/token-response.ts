@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { mediaType, retryAfterMs, type HttpResponse } from '../kit/http-exchange.ts';
-import type { Secret } from '../kit/secret.ts';
+import { Secret } from '../kit/secret.ts';
 import { boundedWords } from '../kit/text.ts';
 import { OAuthFailure, type AnswerFlaw, type ContentKind, type TokenRefusal } from './token-failure.ts';
 
@@ -19,7 +19,19 @@ export interface TokenAnswer {
 const DEFAULT_EXPIRES_IN_S = 1_800;
 
 /** No server known to us accepts a header of this size; longer is a broken answer. */
-const MAX_TOKEN_CHARS = 65_536;
+const MAX_TOKEN_CHARS = 16_384;
+
+/**
+ * RFC 6749, section 10.10 asks for 128 bits; no token of so few characters has them. What is shorter is not
+ * remembered for scrubbing: a server that "issues" the token `approved` would erase that word from every text.
+ */
+const MIN_PROTECTED_CHARS = 16;
+
+/** A longer text is not passed on: cut before it is scrubbed, it could end in half a secret. */
+const MAX_SCRUBBED_CHARS = 65_536;
+
+/** A page's title stands in its head; what lies behind this is not looked at. */
+const MAX_HEAD_CHARS = 20_000;
 
 const MAX_SERVER_TEXT_CHARS = 500;
 
@@ -58,29 +70,33 @@ const bodySchema = z.object({
 
 type Body = z.infer<typeof bodySchema>;
 
+export interface TokenResponseOptions {
+  /** Where the request went; its query is not repeated in any text. */
+  endpoint: URL;
+  /** Makes a `Secret` of each token and remembers it for scrubbing. */
+  protect: (value: string) => Secret;
+  /** Replaces every remembered secret. It is given a text before anything is cut from it or changed in it. */
+  scrub: (text: string) => string;
+}
+
 /**
  * Judges what a token endpoint answered.
  *
- * @param endpoint where the request went; its query is not repeated in any text
- * @param protect makes a `Secret` of each token and remembers it for scrubbing
  * @throws OAuthFailure with a code `token.…`
  */
-export function readTokenResponse(
-  response: HttpResponse,
-  { endpoint, protect }: { endpoint: URL; protect: (value: string) => Secret },
-): TokenAnswer {
+export function readTokenResponse(response: HttpResponse, options: TokenResponseOptions): TokenAnswer {
   const { kind, body } = readBody(response);
   const flaw = flawOf(body);
   const refused = response.status < 200 || response.status >= 300 || body?.error !== undefined;
   if (refused || flaw !== undefined || body?.access_token === undefined) {
-    throw new OAuthFailure(refusalOf(response, endpoint, kind, body), refused ? undefined : flaw);
+    throw new OAuthFailure(refusalOf(response, options, kind, body), refused ? undefined : flaw);
   }
-  const guarded = (value: string | undefined): Secret | undefined =>
-    value === undefined ? undefined : protect(value);
+  const guarded = (token: string): Secret =>
+    token.length < MIN_PROTECTED_CHARS ? new Secret(token) : options.protect(token);
   return {
-    accessToken: protect(body.access_token),
-    idToken: guarded(body.id_token),
-    refreshToken: guarded(body.refresh_token),
+    accessToken: guarded(body.access_token),
+    idToken: body.id_token === undefined ? undefined : guarded(body.id_token),
+    refreshToken: body.refresh_token === undefined ? undefined : guarded(body.refresh_token),
     tokenType: 'bearer',
     expiresInS: body.expires_in,
   };
@@ -111,12 +127,19 @@ function flawOf(body: Body | undefined): AnswerFlaw | undefined {
   if (token === undefined) return 'missing-access-token';
   // RFC 6749, section 7.1: a client must not use a token whose type it does not understand.
   if (body.token_type?.toLowerCase() !== 'bearer') return 'not-bearer';
-  return token.length > MAX_TOKEN_CHARS || !HEADER_SAFE.test(token) ? 'unusable-access-token' : undefined;
+  if (!fitsHeader(token)) return 'unusable-access-token';
+  if (body.id_token !== undefined && !fitsHeader(body.id_token)) return 'unusable-id-token';
+  // It travels in a form, so any character will do.
+  return (body.refresh_token?.length ?? 0) > MAX_TOKEN_CHARS ? 'unusable-refresh-token' : undefined;
+}
+
+function fitsHeader(token: string): boolean {
+  return token.length <= MAX_TOKEN_CHARS && HEADER_SAFE.test(token);
 }
 
 function refusalOf(
   response: HttpResponse,
-  endpoint: URL,
+  { endpoint, scrub }: TokenResponseOptions,
   contentKind: ContentKind,
   body: Body | undefined,
 ): TokenRefusal {
@@ -127,31 +150,42 @@ function refusalOf(
     contentKind,
     error: body?.error,
     errorCodes: vendorCodes(body),
-    serverText: serverText(response, contentKind, body),
+    serverText: shown(serverText(response, contentKind, body), scrub),
     retryAfterMs: waitMsOf(headers),
     asksForBasic: /(?:^|,)\s*basic(?:[\s,]|$)/i.test(headers['www-authenticate'] ?? ''),
-    location: locationOf(headers['location'], endpoint),
+    location: locationOf(scrub(headers['location'] ?? ''), endpoint),
     requestId: requestIdOf(headers),
   };
 }
 
 /** Codes are made for machines even where they stand in a description; the words around them are not read. */
 function vendorCodes(body: Body | undefined): string[] {
-  const named = body?.error_description?.match(/\b(?:MSIS\d{4,5}|AADSTS\d{5,7})\b/g) ?? [];
+  const named =
+    body?.error_description?.slice(0, MAX_SCRUBBED_CHARS).match(/\b(?:MSIS\d{4,5}|AADSTS\d{5,7})\b/g) ?? [];
   // Entra ID repeats its codes as bare numbers.
   const numbered = named.some((code) => code.startsWith('MSIS')) ? [] : (body?.error_codes ?? []);
   return [...new Set([...named, ...numbered.map((code) => `AADSTS${code}`)])].slice(0, 5);
 }
 
-function serverText(response: HttpResponse, kind: ContentKind, body: Body | undefined): string | undefined {
-  if (kind === 'json') return bounded(body?.error_description);
-  if (kind === 'html') return bounded(/<title[^>]*>([^<]*)/i.exec(response.body)?.[1]);
+/** As it came; empty if there is nothing to pass on. */
+function serverText(response: HttpResponse, kind: ContentKind, body: Body | undefined): string {
+  if (kind === 'json') return body?.error_description ?? '';
+  if (kind === 'html') return titleOf(response.body);
   // A successful answer that can't be parsed may be a torn one, with a token in it that nobody has registered.
-  return response.status < 400 ? undefined : bounded(response.body);
+  return response.status < 400 ? '' : response.body;
 }
 
-function bounded(words: string | undefined): string | undefined {
-  return boundedWords(words ?? '', MAX_SERVER_TEXT_CHARS);
+function shown(words: string, scrub: (text: string) => string): string | undefined {
+  return words.length > MAX_SCRUBBED_CHARS ? undefined : boundedWords(scrub(words), MAX_SERVER_TEXT_CHARS);
+}
+
+function titleOf(page: string): string {
+  const head = page.slice(0, MAX_HEAD_CHARS);
+  // No `<` within the tag: otherwise each `<title` of a page made of them would be read on to the end.
+  const title = /<title[^<>]*>([^<]*)/i.exec(head);
+  if (title === null) return '';
+  const isCut = head.length < page.length && title.index + title[0].length === head.length;
+  return isCut ? '' : (title[1] ?? '');
 }
 
 /** Okta names the end of the wait in `X-Rate-Limit-Reset` instead (Unix seconds). */
@@ -162,8 +196,8 @@ function waitMsOf(headers: HttpResponse['headers']): number | undefined {
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
 }
 
-function locationOf(location: string | undefined, endpoint: URL): string | undefined {
-  if (location === undefined || !URL.canParse(location, endpoint.href)) return undefined;
+function locationOf(location: string, endpoint: URL): string | undefined {
+  if (location === '' || !URL.canParse(location, endpoint.href)) return undefined;
   const target = new URL(location, endpoint);
   if (target.protocol !== 'https:' && target.protocol !== 'http:') return undefined;
   return target.pathname.length > MAX_PATH_CHARS ? target.origin : addressOf(target);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mediaType } from '../../src/kit/http-exchange.ts';
+import { mediaType, retryAfterMs } from '../../src/kit/http-exchange.ts';
 
 describe('the media type of a response', () => {
   for (const [header, expected] of [
@@ -16,5 +16,31 @@ describe('the media type of a response', () => {
 
   it('is empty without a header', () => {
     expect(mediaType({ headers: {} })).to.equal('');
+  });
+});
+
+describe('Retry-After', () => {
+  const date = 'Mon, 23 Nov 2026 13:00:00 GMT';
+  const later = 'Mon, 23 Nov 2026 13:00:07 GMT';
+  const nowMs = Date.parse('2026-11-23T13:00:05Z');
+
+  it('in seconds needs no clock', () => {
+    expect(retryAfterMs({ 'retry-after': '7' })).to.equal(7_000);
+  });
+
+  it("as a date is measured from the server's clock, if it tells it", () => {
+    expect(retryAfterMs({ 'retry-after': later, date }, nowMs)).to.equal(7_000);
+  });
+
+  it('as a date without a Date is measured from the clock of the caller', () => {
+    expect(retryAfterMs({ 'retry-after': later }, nowMs)).to.equal(2_000);
+    expect(retryAfterMs({ 'retry-after': later, date: 'today' }, nowMs)).to.equal(2_000);
+    expect(retryAfterMs({ 'retry-after': date }, nowMs)).to.equal(0);
+  });
+
+  it('is unusable as a date that nobody can measure, or as no date', () => {
+    expect(retryAfterMs({ 'retry-after': later })).to.equal(undefined);
+    expect(retryAfterMs({ 'retry-after': 'soon' }, nowMs)).to.equal(undefined);
+    expect(retryAfterMs({}, nowMs)).to.equal(undefined);
   });
 });

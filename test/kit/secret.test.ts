@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { format, inspect } from 'node:util';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
@@ -109,6 +110,24 @@ describe('the redactor', () => {
     }
   });
 
+  it('takes what overlaps as one, so that no piece of either is left', () => {
+    const redactor = redactorOf('svc-app', 'app-key-9f8e7d6c5b4a', 'b4a-end');
+    expect(redactor.scrub('id svc-app-key-9f8e7d6c5b4a-end.')).to.equal(`id ${MASK}.`);
+  });
+
+  it('leaves nothing uncovered of values that overlap in any way', () => {
+    const text = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 40 });
+    fc.assert(
+      fc.property(text, fc.array(fc.nat(), { minLength: 2, maxLength: 8 }), (whole, cuts) => {
+        const values = cuts
+          .map((cut) => whole.slice(cut % whole.length, (cut % whole.length) + 4 + (cut % 11)))
+          .filter((value) => value.length >= 4);
+        const scrubbed = redactorOf(...values).scrub(whole);
+        for (const value of values) expect(scrubbed).to.not.contain(value);
+      }),
+    );
+  });
+
   it('takes characters of regular expressions as they are', () => {
     const value = String.raw`a.*+?^$()[]{}|\/-b`;
     expect(redactorOf(value).scrub(`${value} a.b`)).to.equal(`${MASK} a.b`);
@@ -144,6 +163,122 @@ describe('the redactor', () => {
 
   it('takes a value that has no URL form', () => {
     expect(redactorOf('half\ud800pair').scrub('x half\ud800pair')).to.equal(`x ${MASK}`);
+  });
+
+  describe('finds a value as others escape it', () => {
+    const value = `p&ss<w>"o'rd`;
+    const escaped: Record<string, string> = {
+      'HTML content': `p&amp;ss&lt;w&gt;"o'rd`,
+      'an HTML attribute': `p&amp;ss&lt;w&gt;&quot;o'rd`,
+      'HTML with a decimal quote': 'p&amp;ss&lt;w&gt;&quot;o&#39;rd',
+      'HTML with a hexadecimal quote': 'p&amp;ss&lt;w&gt;&quot;o&#x27;rd',
+      'HTML-safe JSON': String.raw`p\u0026ss\u003cw\u003e\"o'rd`,
+      'HTML-safe JSON in upper case': String.raw`p\u0026ss\u003Cw\u003E\"o'rd`,
+    };
+    for (const [where, form] of Object.entries(escaped)) {
+      it(`in ${where}`, () => expect(redactorOf(value).scrub(`a ${form} b`)).to.equal(`a ${MASK} b`));
+    }
+  });
+
+  it('finds a value whose white space has been normalised', () => {
+    for (const value of [
+      'two  spaces',
+      'tab\tinside',
+      'nbsp\u00a0inside',
+      'blank behind ',
+      'zero\u200bwidth',
+    ]) {
+      const normalised = value.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
+      expect(redactorOf(value).scrub(`<${normalised}>`), value).to.equal(`<${MASK}>`);
+    }
+  });
+
+  it('does not search for what normalising has left too short', () => {
+    expect(redactorOf('a     b').scrub('a b')).to.equal('a b');
+  });
+
+  describe('finds a private key', () => {
+    const { privateKey: pem } = generateKeyPairSync('rsa', {
+      modulusLength: 1_024,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    const body = pem.replace(/-----[^-]*-----|\s/g, '');
+    const wrap = (width: number): string => body.replace(new RegExp(`.{${width}}`, 'g'), '$&\n');
+    const layouts: Record<string, string> = {
+      'as a file': pem,
+      'with CRLF': pem.replaceAll('\n', '\r\n'),
+      'on one line, with spaces': pem.replaceAll('\n', ' '),
+      'on one line, with escaped breaks': pem.replaceAll('\n', String.raw`\n`),
+      'without armour': body,
+      'without line breaks': pem.replaceAll('\n', ''),
+      'in lines of 64': wrap(64),
+      'in lines of 76': wrap(76),
+      'line by line': body.replace(/.{64}/g, '$&", "'),
+      'within JSON': JSON.stringify({ key: pem.replaceAll('\n', '\r\n') }),
+    };
+    for (const registered of [
+      'as a file',
+      'with CRLF',
+      'on one line, with spaces',
+      'on one line, with escaped breaks',
+      'without line breaks',
+      'in lines of 76',
+    ]) {
+      it(`in any layout, if it was registered ${registered}`, () => {
+        const redactor = redactorOf(layouts[registered] ?? '');
+        for (const [layout, text] of Object.entries(layouts)) {
+          const left = redactor.scrub(text).replaceAll(MASK, '');
+          for (let index = 0; index + 16 < body.length; index += 1) {
+            expect(left, layout).to.not.contain(body.slice(index, index + 16));
+          }
+        }
+      });
+    }
+
+    it('and leaves the armour alone, which every key has', () => {
+      expect(redactorOf(pem).scrub('-----BEGIN PRIVATE KEY-----')).to.equal('-----BEGIN PRIVATE KEY-----');
+    });
+  });
+
+  it('finds a large value as it is, in JSON and by its lines', () => {
+    const lines = Array.from({ length: 2_000 }, (_, index) => `line ${index} of "this" large secret value`);
+    const value = lines.join('\n');
+    const redactor = redactorOf(value);
+    expect(redactor.scrub(`<${value}>`)).to.equal(`<${MASK}>`);
+    expect(redactor.scrub(JSON.stringify(value))).to.equal(`"${MASK}"`);
+    expect(redactor.scrub(`<${lines[1_234]}>`)).to.equal(`<${MASK}>`);
+  });
+
+  it('takes a value that is hard to take apart as fast as any other', () => {
+    for (const value of ['\\'.repeat(300_000), '-----BEGIN '.repeat(5_000), 'a'.repeat(60_000)]) {
+      const redactor = redactorOf(value);
+      expect(redactor.scrub(`<${value}>`)).to.equal(`<${MASK}>`);
+      redactor.scrub('a'.repeat(1_000_000));
+    }
+  });
+
+  it('tells a thousand tokens apart that begin alike', () => {
+    const head = 'eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9';
+    const tokens = Array.from(
+      { length: 1_000 },
+      (_, index) => `${head}.${index}.${'s'.repeat(index % 7)}${index}`,
+    );
+    const redactor = redactorOf(...tokens);
+    expect(redactor.scrub(tokens.join(' '))).to.equal(tokens.map(() => MASK).join(' '));
+    const harmless = `${head} `.repeat(25_000);
+    expect(redactor.scrub(harmless)).to.equal(harmless);
+  });
+
+  it('never forgets a pinned value, whether it was pinned first or later', () => {
+    const redactor = new Redactor();
+    redactor.register('pinned-first', { pinned: true });
+    redactor.register('pinned-first');
+    redactor.register('pinned-later');
+    redactor.register('pinned-later', { pinned: true });
+    redactor.register('not-pinned');
+    for (let index = 0; index < 1_000; index += 1) redactor.register(`value-${index}`);
+    expect(redactor.scrub('pinned-first pinned-later not-pinned')).to.equal(`${MASK} ${MASK} not-pinned`);
   });
 
   it('remembers 1,000 values and then forgets the oldest, never one that was registered again', () => {

@@ -2,15 +2,19 @@ import { inspect } from 'node:util';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import type { HttpResponse } from '../../src/kit/http-exchange.ts';
-import { Secret } from '../../src/kit/secret.ts';
+import { Redactor } from '../../src/kit/secret.ts';
 import { OAuthFailure } from '../../src/oauth/token-failure.ts';
 import { readTokenResponse, type TokenAnswer } from '../../src/oauth/token-response.ts';
 
 const endpoint = new URL('https://login.example.com/adfs/oauth2/token?tenant=canary-query');
 const GRANTED = { access_token: 'canary-access', token_type: 'Bearer', expires_in: 1_799 };
 
-const read = (response: HttpResponse): TokenAnswer =>
-  readTokenResponse(response, { endpoint, protect: (value) => new Secret(value) });
+const read = (response: HttpResponse, redactor = new Redactor()): TokenAnswer =>
+  readTokenResponse(response, {
+    endpoint,
+    protect: (value) => redactor.register(value),
+    scrub: (text) => redactor.scrub(text),
+  });
 
 const json = (status: number, body: unknown, headers: Record<string, string> = {}): HttpResponse => ({
   status,
@@ -24,9 +28,9 @@ const html = (status: number, body = '<html><head><title>Sign in</title></head><
   body,
 });
 
-const failure = (response: HttpResponse): OAuthFailure => {
+const failure = (response: HttpResponse, redactor?: Redactor): OAuthFailure => {
   try {
-    read(response);
+    read(response, redactor);
   } catch (error) {
     if (error instanceof OAuthFailure) return error;
     throw error;
@@ -177,8 +181,29 @@ describe('a token response', () => {
     ],
     [
       'an overlong token',
-      json(200, { ...GRANTED, access_token: 'a'.repeat(65_537) }),
+      json(200, { ...GRANTED, access_token: 'a'.repeat(16_385) }),
       'unusable-access-token',
+      'bad-response',
+      false,
+    ],
+    [
+      'an overlong id token',
+      json(200, { ...GRANTED, id_token: 'a'.repeat(16_385) }),
+      'unusable-id-token',
+      'bad-response',
+      false,
+    ],
+    [
+      'an id token with a line break',
+      json(200, { ...GRANTED, id_token: 'a\r\nx: y' }),
+      'unusable-id-token',
+      'bad-response',
+      false,
+    ],
+    [
+      'an overlong refresh token',
+      json(200, { ...GRANTED, refresh_token: 'a'.repeat(16_385) }),
+      'unusable-refresh-token',
       'bad-response',
       false,
     ],
@@ -260,6 +285,84 @@ describe('a token response', () => {
     for (const [name, headers, expected] of cases) {
       it(name, () => expect(failure(json(429, {}, headers)).refusal.retryAfterMs).to.equal(expected));
     }
+  });
+
+  it('has no token remembered before each of them is found usable', () => {
+    const redactor = new Redactor();
+    failure(json(200, { ...GRANTED, refresh_token: 'a'.repeat(16_385) }), redactor);
+    expect(redactor.scrub('canary-access')).to.equal('canary-access');
+  });
+
+  it("can't make a word a secret by issuing it as a token", () => {
+    const redactor = new Redactor();
+    const answer = read(
+      json(200, { ...GRANTED, access_token: 'approved', id_token: 'decision', refresh_token: '"level":' }),
+      redactor,
+    );
+    expect(answer.accessToken.reveal()).to.equal('approved');
+    expect(redactor.scrub('"level": decision approved')).to.equal('"level": decision approved');
+  });
+
+  it('has its tokens remembered if they are long enough to be tokens', () => {
+    const redactor = new Redactor();
+    const tokens = {
+      access_token: 'access-0123456789',
+      id_token: 'id-0123456789abc',
+      refresh_token: 'r'.repeat(16),
+    };
+    read(json(200, { ...GRANTED, ...tokens }), redactor);
+    expect(redactor.scrub(Object.values(tokens).join(' '))).to.equal('[secret] [secret] [secret]');
+  });
+
+  describe('repeats no secret that was sent', () => {
+    const redactor = new Redactor();
+    redactor.register('two  spaces\tand more');
+    redactor.register(`first ${'long-secret-'.repeat(50)} last`);
+    const sent = [`two  spaces\tand more`, `first ${'long-secret-'.repeat(50)} last`];
+    const answers: Record<string, (secret: string) => HttpResponse> = {
+      'a description': (secret) =>
+        json(400, { error: 'invalid_grant', error_description: `no ${secret} here` }),
+      'a title': (secret) => html(400, `<html><head><title>no ${secret} here</title>`),
+      'a text': (secret) => ({ status: 400, headers: {}, body: `no ${secret} here` }),
+    };
+    for (const [where, answer] of Object.entries(answers)) {
+      it(`in ${where}, where white space is changed and long texts are cut`, () => {
+        for (const secret of sent) {
+          expect(failure(answer(secret), redactor).refusal.serverText).to.equal('no [secret] here');
+        }
+      });
+    }
+
+    it('in a text too long to be scrubbed whole', () => {
+      for (const answer of Object.values(answers)) {
+        const long = answer(`${sent[1] ?? ''} `.repeat(200));
+        expect(failure(long, redactor).refusal.serverText).to.equal(undefined);
+      }
+    });
+
+    it('in the path of a redirect, which is escaped', () => {
+      const location = '/login/two  spaces\tand more/x';
+      expect(failure({ status: 302, headers: { location }, body: '' }, redactor).refusal.location).to.equal(
+        'https://login.example.com/login/[secret]/x',
+      );
+    });
+  });
+
+  describe('that is a page', () => {
+    const textOf = (page: string): string | undefined => failure(html(400, page)).refusal.serverText;
+
+    it('is known by its title, attributes or not', () => {
+      expect(textOf('<html><title lang="en">Sign in</title>')).to.equal('Sign in');
+    });
+
+    it('costs no more the longer it is', () => {
+      expect(textOf('<title'.repeat(1_000_000))).to.equal(undefined);
+    });
+
+    it('has no title where the title is not whole in what is read', () => {
+      expect(textOf(`<title>${'word '.repeat(10_000)}</title>`)).to.equal(undefined);
+      expect(textOf(`<title>a page that ends here`)).to.equal('a page that ends here');
+    });
   });
 
   describe('keeps to itself', () => {
