@@ -98,11 +98,8 @@ describe('leaving', function () {
     });
     let said = '';
     parent.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-    await until(
-      'everybody is ready',
-      () => said.includes('[old-delegate]') && said.includes('session open'),
-      20_000,
-    );
+    const isOpen = (name: string): boolean => new RegExp(`^\\[${name}\\].*session open`, 'm').test(said);
+    await until('everybody is ready', () => isOpen('delegate') && isOpen('old-delegate'), 20_000);
     const folder = /"stateDir":"([^"]+)\/eu-1"/.exec(said)?.[1] ?? '';
     const ports = new Set(
       [...said.matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map((match) => Number(match[1])),
