@@ -2,8 +2,9 @@ import { DelegateError } from '../kit/errors.ts';
 import { sleep, type Clock } from '../kit/time.ts';
 import type { Logger } from '../observability/logger.ts';
 import { afterClose } from '../protocol/close-codes.ts';
+import { MAX_RECONNECT_AFTER_MS } from '../protocol/limits.ts';
 import { failuresAfter, setbackOf, waitMs, type Setback } from './pace.ts';
-import type { Session } from './session.ts';
+import { SessionNotOpened, type Session } from './session.ts';
 import type { CloseInfo } from './transport.ts';
 
 export interface ConnectionLoopOptions {
@@ -59,7 +60,8 @@ async function endUnlessMoved(
 ): Promise<CloseInfo | undefined> {
   const drain = await Promise.race([session.ended.then(() => undefined), session.drainAsked]);
   if (drain === undefined) return await session.ended;
-  const { reason, reconnectAfterMs } = drain;
+  const { reason } = drain;
+  const reconnectAfterMs = Math.min(drain.reconnectAfterMs, MAX_RECONNECT_AFTER_MS);
   log.info({ why: reason, reconnectAfterMs }, 'the manager asks to move');
   const ended = new AbortController();
   const untilMove = sleep(clock, random() * reconnectAfterMs, AbortSignal.any([signal, ended.signal]));
@@ -105,7 +107,9 @@ async function pause(
 /** What went wrong and what to do, in fields; a stack only for what nobody foresaw. */
 function logFailure(log: Logger, thrown: unknown): void {
   if (thrown instanceof DelegateError) log.warn(thrown.toWire(), 'no session');
-  else log.warn({ err: thrown }, 'no session');
+  else if (thrown instanceof SessionNotOpened) {
+    log.warn({ code: thrown.end.code, why: thrown.end.reason }, 'no session');
+  } else log.warn({ err: thrown }, 'no session');
 }
 
 function superseded(): DelegateError {

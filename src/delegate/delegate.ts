@@ -7,7 +7,7 @@ import { sleep, type Clock } from '../kit/time.ts';
 import type { Readiness } from '../observability/health.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
-import type { DelegateIdentity, Heartbeat, Hello } from '../protocol/messages.ts';
+import { keyOf, type DelegateIdentity, type Heartbeat, type Hello } from '../protocol/messages.ts';
 import { runConnectionLoop } from './connection-loop.ts';
 import { enrol } from './enrol.ts';
 import { loadIdentity, saveEnrolment, signConnectToken, type Enrolment, type Identity } from './identity.ts';
@@ -25,10 +25,13 @@ import { Workload } from './workload.ts';
  */
 export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'draining' | 'stopped' | 'failed';
 
-/** Time for running tasks to end by themselves at a stop. Less than the 30 s that Kubernetes gives a pod. */
-export const DEFAULT_GRACE_MS = 25_000;
+/**
+ * Time for running tasks to end by themselves at a stop. With twice `FLUSH_WITHIN_MS` and a second for the close it
+ * stays below the 30 s that Kubernetes gives a pod.
+ */
+const DEFAULT_GRACE_MS = 25_000;
 /** Time after the grace for aborted tasks to end and for results to be acknowledged. */
-const FLUSH_WITHIN_MS = 3_000;
+const FLUSH_WITHIN_MS = 1_500;
 /** How often a stop says what it still waits for. */
 const STILL_WAITING_EVERY_MS = 5_000;
 /** Sessions closed with 4401 in a row, each with a new token, before the identity itself is taken for unknown. */
@@ -108,7 +111,7 @@ export class Delegate {
     const { clock, random, log, stateDir, redactor } = this.#options;
     this.#loopDelay.enable();
     try {
-      this.#identity = await loadIdentity(stateDir, (value) => redactor.register(value));
+      this.#identity = await loadIdentity(stateDir, (value) => redactor.register(value, { pinned: true }));
       // Trying again can't bring a token that nobody gave.
       if (this.#knownEnrolment() === undefined && this.#options.enrolmentToken === undefined) {
         throw noEnrolmentToken(this.#options.managerUrl);
@@ -168,11 +171,10 @@ export class Delegate {
           log.error({ tasks: this.#workload.waitingFor() }, 'tasks did not obey their signal');
         }
       }
-      if (
-        this.#session !== undefined &&
-        !(await endsWithin(this.#workload.outbox.emptied(), FLUSH_WITHIN_MS, clock))
-      ) {
-        log.warn({ results: this.#workload.outbox.size }, 'results are not acknowledged');
+      // Without a session, too: one may come back, and if not, the loss is told.
+      if (!(await endsWithin(this.#workload.outbox.emptied(), FLUSH_WITHIN_MS, clock))) {
+        const results = this.#workload.outbox.refs().map(keyOf);
+        log.error({ results }, 'results were not acknowledged and are lost with this process');
       }
     } finally {
       reporting.abort();
@@ -226,7 +228,7 @@ export class Delegate {
   }
 
   async #enrolled(signal: AbortSignal): Promise<Enrolment> {
-    const { managerUrl, enrolmentToken, name, version, send, stateDir, log } = this.#options;
+    const { managerUrl, enrolmentToken, name, version, send, stateDir, clock, log } = this.#options;
     const identity = this.#knownIdentity();
     const known = this.#knownEnrolment();
     const mayEnrolAgain = this.#connectsRefused >= REFUSED_BEFORE_ENROLLING && enrolmentToken !== undefined;
@@ -240,6 +242,7 @@ export class Delegate {
       managerUrl,
       enrolmentToken,
       { name, instanceId: identity.instanceId, publicKey: identity.publicJwk, version },
+      clock,
       signal,
     );
     const enrolled = await saveEnrolment(stateDir, identity, managerUrl, response);

@@ -1,5 +1,6 @@
 import { retryAfterMs, type HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
+import type { Clock } from '../kit/time.ts';
 import { enrolResponseSchema, type EnrolRequest, type EnrolResponse } from '../protocol/enrolment.ts';
 import { ENROLL_PATH } from '../protocol/limits.ts';
 import { ManagerRefusal, revoked } from './manager-refusal.ts';
@@ -10,6 +11,7 @@ export async function enrol(
   managerUrl: string,
   token: Secret,
   request: EnrolRequest,
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<EnrolResponse> {
   const response = await send({
@@ -23,7 +25,7 @@ export async function enrol(
     const parsed = enrolResponseSchema.safeParse(parseOrUndefined(response.body));
     if (parsed.success) return parsed.data;
   }
-  throw enrolmentRefused(response.status, retryAfterMs(response.headers));
+  throw enrolmentRefused(response.status, retryAfterMs(response.headers, clock.now()));
 }
 
 function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRefusal {

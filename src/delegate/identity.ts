@@ -5,7 +5,7 @@ import {
   randomUUID,
   type KeyObject,
 } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, SignJWT } from 'jose';
 import { z } from 'zod';
@@ -149,13 +149,14 @@ async function readIdentityFile(path: string): Promise<IdentityFile | undefined>
 /** Temporary file, fsync, rename, fsync of the folder: after a crash there is the old file or the new one. */
 async function writeIdentityFile(stateDir: string, file: IdentityFile): Promise<void> {
   const path = join(stateDir, FILE_NAME);
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${randomUUID()}.tmp`;
   const text = `${JSON.stringify(file, null, 2)}\n`;
   let kept: string;
   try {
     await mkdir(stateDir, { recursive: true, mode: FOLDER_MODE });
     {
-      await using handle = await open(temporary, 'w', FILE_MODE);
+      // Made by us or not at all: a name that is taken could be a link, or open to others.
+      await using handle = await open(temporary, 'wx', FILE_MODE);
       await handle.writeFile(text);
       await handle.sync();
     }
@@ -164,6 +165,8 @@ async function writeIdentityFile(stateDir: string, file: IdentityFile): Promise<
     await folder.sync();
     kept = await readFile(path, 'utf8');
   } catch (thrown) {
+    // As far as that is possible: what stood in the way of writing is what is told.
+    await rm(temporary, { force: true }).catch(() => {});
     throw stateError(path, `cannot be written (${systemCode(thrown) ?? 'unknown'})`, thrown);
   }
   if (kept !== text) throw stateError(path, 'was not kept as written', undefined);

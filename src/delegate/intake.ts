@@ -1,14 +1,17 @@
 import type { PreparedTask, TaskType } from '../connectors/connector.ts';
 import { type DelegateError, wrap } from '../kit/errors.ts';
 import type { RejectCode, TaskAssign, TaskResult } from '../protocol/messages.ts';
+import { MAX_ERROR_TEXT } from './runner.ts';
 import type { TaskEntry } from './task-state.ts';
 
 /** What the decision depends on, read at one moment. */
 export interface IntakeView {
   /** The highest attempt of this task that is in flight or unacknowledged. */
   known: TaskEntry | undefined;
-  /** The attempt of this task that was acknowledged lately. */
-  acknowledgedAttempt: number | undefined;
+  /** The highest attempt of this task that was acknowledged or discarded lately. */
+  endedAttempt: number | undefined;
+  /** An attempt of this task that was discarded and whose code has not ended. */
+  leaving: TaskEntry | undefined;
   draining: boolean;
   /** Whether this assign is within what was granted to the session it came by. */
   withinCredit: boolean;
@@ -19,7 +22,13 @@ export interface IntakeView {
 }
 
 export type IntakeVerdict =
-  | { is: 'accept'; type: TaskType; prepared: PreparedTask; replaces: TaskEntry | undefined }
+  | {
+      is: 'accept';
+      type: TaskType;
+      prepared: PreparedTask;
+      /** The attempt whose end must be waited for. */
+      replaces: TaskEntry | undefined;
+    }
   | { is: 'accept-again' }
   | { is: 'result-again'; result: TaskResult }
   | { is: 'reject'; code: RejectCode; message: string };
@@ -35,7 +44,7 @@ export function judgeAssign(assign: TaskAssign, view: IntakeView): IntakeVerdict
       ? { is: 'result-again', result: known.state.result }
       : { is: 'accept-again' };
   }
-  const highest = Math.max(known?.ref.attempt ?? 0, view.acknowledgedAttempt ?? 0);
+  const highest = Math.max(known?.ref.attempt ?? 0, view.endedAttempt ?? 0);
   if (assign.attempt <= highest) {
     return reject('stale-attempt', `Attempt ${assign.attempt} of this task; attempt ${highest} is known.`);
   }
@@ -60,20 +69,18 @@ export function judgeAssign(assign: TaskAssign, view: IntakeView): IntakeVerdict
     );
   }
   try {
-    return { is: 'accept', type, prepared: type.prepare(assign.input), replaces: known };
+    return { is: 'accept', type, prepared: type.prepare(assign.input), replaces: known ?? view.leaving };
   } catch (thrown) {
     return rejectInput(wrap(thrown));
   }
 }
 
 function rejectInput(error: DelegateError): IntakeVerdict {
-  const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
+  const separator = error.message.includes('\n') ? '\n' : ' ';
+  const message = error.hint === undefined ? error.message : error.message + separator + error.hint;
   return reject(error.category === 'policy' ? 'policy-denied' : 'invalid-input', message);
 }
 
-/** Clipped to what a frame may carry. */
-const MAX_MESSAGE_LENGTH = 4_000;
-
 function reject(code: RejectCode, message: string): IntakeVerdict {
-  return { is: 'reject', code, message: message.slice(0, MAX_MESSAGE_LENGTH) };
+  return { is: 'reject', code, message: message.slice(0, MAX_ERROR_TEXT) };
 }

@@ -7,27 +7,43 @@ import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../protoco
 
 /** Results that may wait for acknowledgement. At the bound the delegate takes no more work; it drops nothing. */
 export const MAX_UNACKNOWLEDGED = 1_000;
-/**
- * Their bytes, too: a new session is handed all of them at once, and a transport holds 32 MiB unsent. What runs
- * when this is reached may still come on top, one frame for each task.
- */
+/** Their bytes, too. What runs when this is reached may still come on top, one frame for each task. */
 export const MAX_UNACKNOWLEDGED_BYTES = 16 * 1_048_576;
+/**
+ * No further result is handed to a channel while this much of them is not on the wire. On a slow line heartbeats
+ * queue behind what was handed over: all of it at once would outlast the lease, on every connection again.
+ */
+export const SEND_WINDOW_BYTES = 1_048_576;
 
 /** The way to the manager that the current session offers. */
 export interface Channel {
   readonly maxFrameBytes: number;
-  /** False if the connection is gone; what was not sent is sent again on the next one. */
-  send(message: ToManager): boolean;
+  /**
+   * False if the connection is gone; what was not sent is sent again on the next one.
+   *
+   * @param onSent called once when the message is on the wire; not at all if the connection ends before
+   */
+  send(message: ToManager, onSent?: () => void): boolean;
+}
+
+interface Kept {
+  readonly result: TaskResult;
+  readonly bytes: number;
 }
 
 /**
  * Finished results, oldest first, until the manager acknowledges them. It belongs to the delegate, not to a
- * connection: a session that opens is handed everything, one that closes takes nothing with it.
+ * connection: a session that opens is handed everything, as fast as its line takes it; one that closes takes
+ * nothing with it.
  */
 export class Outbox {
-  readonly #results = new Map<string, { result: TaskResult; bytes: number }>();
+  readonly #results = new Map<string, Kept>();
   #bytes = 0;
   #channel: Channel | undefined;
+  /** Keys of results that the channel has yet to be given, in order. */
+  readonly #toSend = new Set<string>();
+  /** Bytes that the channel was given and that are not on the wire. */
+  #unsentBytes = 0;
   #emptied: Deferred<void> | undefined;
 
   get size(): number {
@@ -45,19 +61,19 @@ export class Outbox {
 
   put(result: TaskResult): void {
     this.#keep(result);
-    this.#send(result);
+    this.#enqueue(keyOf(result));
   }
 
   /** Sends a result that is still here again, to a manager that assigned its task once more. */
   sendAgain(ref: TaskRef): void {
-    const kept = this.#results.get(keyOf(ref));
-    if (kept !== undefined) this.#send(kept.result);
+    if (this.#results.has(keyOf(ref))) this.#enqueue(keyOf(ref));
   }
 
   /** True if the result was here. */
   acknowledge(ref: TaskRef): boolean {
     const kept = this.#results.get(keyOf(ref));
     this.#results.delete(keyOf(ref));
+    this.#toSend.delete(keyOf(ref));
     this.#bytes -= kept?.bytes ?? 0;
     if (this.#results.size === 0) {
       this.#emptied?.resolve();
@@ -69,7 +85,10 @@ export class Outbox {
   /** A session is ready: it gets everything that waits, in order. */
   attach(channel: Channel): void {
     this.#channel = channel;
-    for (const { result } of this.#results.values()) this.#send(result);
+    this.#unsentBytes = 0;
+    this.#toSend.clear();
+    for (const key of this.#results.keys()) this.#toSend.add(key);
+    this.#sendOn(channel);
   }
 
   /** Only the attached channel can be detached: an old session's end must not silence the new one. */
@@ -84,20 +103,49 @@ export class Outbox {
     await this.#emptied.promise;
   }
 
-  #send(result: TaskResult): void {
+  #enqueue(key: string): void {
     if (this.#channel === undefined) return;
-    const fitting = fitResult(result, this.#channel.maxFrameBytes);
+    this.#toSend.add(key);
+    this.#sendOn(this.#channel);
+  }
+
+  /** Goes on where the window stopped it, each time something is on the wire. */
+  #sendOn(channel: Channel): void {
+    for (const key of this.#toSend) {
+      if (this.#channel !== channel || this.#unsentBytes >= SEND_WINDOW_BYTES) return;
+      this.#toSend.delete(key);
+      const kept = this.#fitted(key, channel.maxFrameBytes);
+      if (kept === undefined) continue;
+      const { result, bytes } = kept;
+      this.#unsentBytes += bytes;
+      const onSent = (): void => {
+        // What an earlier channel still had to send was forgotten when this one was attached.
+        if (this.#channel !== channel) return;
+        this.#unsentBytes -= bytes;
+        this.#sendOn(channel);
+      };
+      if (channel.send(result, onSent)) continue;
+      this.#unsentBytes -= bytes;
+      return;
+    }
+  }
+
+  #fitted(key: string, maxFrameBytes: number): Kept | undefined {
+    const kept = this.#results.get(key);
+    if (kept === undefined) return undefined;
+    const fitting = fitResult(kept.result, maxFrameBytes);
     // A replacement is the result from then on: a later session with more room must not tell another story.
-    if (fitting !== result) this.#keep(fitting);
-    this.#channel.send(fitting);
+    return fitting === kept.result ? kept : this.#keep(fitting);
   }
 
   /** In the place of an earlier form of it, if there is one. */
-  #keep(result: TaskResult): void {
+  #keep(result: TaskResult): Kept {
     const key = keyOf(result);
     const bytes = Buffer.byteLength(JSON.stringify(result));
     this.#bytes += bytes - (this.#results.get(key)?.bytes ?? 0);
-    this.#results.set(key, { result, bytes });
+    const kept = { result, bytes };
+    this.#results.set(key, kept);
+    return kept;
   }
 }
 

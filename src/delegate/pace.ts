@@ -36,7 +36,7 @@ export function setbackOf(failure: unknown): Setback {
  */
 export function waitMs(setback: Setback, failures: number, random: () => number): number {
   if (setback.next === 'slowest-pace') {
-    // The lower half of "5 min ± 20 %": inside that range, and never over the 5 min that no wait may exceed.
+    // Spread downwards only: no wait may exceed the 5 min.
     return SLOWEST_PACE_MS * (1 - SLOWEST_PACE_SPREAD * random());
   }
   const jitterMs = fullJitterMs(failures, { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS }, random);

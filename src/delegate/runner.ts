@@ -8,8 +8,8 @@ import type { StopReason } from './task-state.ts';
 export type Outcome =
   { outcome: 'succeeded'; output: Json } | { outcome: 'failed' | 'cancelled' | 'unknown'; error: WireError };
 
-/** Longest message or hint that an error carries to the manager, in characters. */
-const MAX_ERROR_TEXT = 4_000;
+/** Longest message or hint that an error or a reject carries to the manager, in characters. */
+export const MAX_ERROR_TEXT = 4_000;
 
 /** Runs the work to its end, whatever that is; never rejects. */
 export async function run(

@@ -27,6 +27,11 @@ export interface SessionOptions {
   signal: AbortSignal;
 }
 
+/** Characters of an unknown frame type that the log shows. */
+const MAX_LOGGED_TYPE = 64;
+/** Unknown frame types that one session counts; a peer that invents more must not fill the memory. */
+const MAX_COUNTED_TYPES = 32;
+
 /**
  * One connection, from hello to close. Frames are handled one at a time, in order. It owns its timers and its
  * transport; `ended` resolves when all of them are gone, and never rejects.
@@ -41,7 +46,13 @@ export class Session implements Channel {
   readonly maxFrameBytes: number;
   /** The close frame seen, or the code that this side closed with. */
   readonly ended: Promise<CloseInfo>;
-  #timer: Timer | undefined;
+  /** Until the next heartbeat is due. */
+  #beatTimer: Timer | undefined;
+  /** Until the connection is dead, unless a heartbeat is acknowledged. */
+  #deadTimer: Timer | undefined;
+  readonly #heartbeatMs: number;
+  /** Frames of types that this version does not know. */
+  readonly #unknownFrames = new Map<string, number>();
   #seq = 0;
   #granted = 0;
   #received = 0;
@@ -84,15 +95,17 @@ export class Session implements Channel {
     this.#frames = frames;
     this.sessionId = welcome.sessionId;
     this.maxFrameBytes = welcome.maxFrameBytes;
+    this.#heartbeatMs = welcome.heartbeatMs;
     this.#welcomedAt = options.clock.monotonic();
     const { workload } = options;
     workload.lost(welcome.lost);
-    workload.attach(this, welcome.leaseMs);
     workload.acceptAcknowledged(hello.running);
+    workload.attach(this, welcome.leaseMs);
     // Like a heartbeat, hello counts from its sending: the manager counts from its receipt, never earlier.
     workload.leasesRenewed(hello.running, saidAt);
     this.raiseCredit();
-    this.#beatEvery(welcome.heartbeatMs);
+    this.#beatLater();
+    this.#awaitAck();
     this.ended = this.#run();
   }
 
@@ -111,10 +124,10 @@ export class Session implements Channel {
     return this.#closing === undefined && this.#beats.size < DEAD_AFTER_HEARTBEATS;
   }
 
-  send(message: ToManager): boolean {
+  send(message: ToManager, onSent?: () => void): boolean {
     if (this.#closing !== undefined) return false;
     const text = this.#encode(message);
-    return text !== undefined && this.#options.transport.send(text);
+    return text !== undefined && this.#options.transport.send(text, onSent);
   }
 
   /** Grants what is free now. Never takes back: a grant only grows. */
@@ -167,7 +180,10 @@ export class Session implements Channel {
         log.error({ err: thrown }, 'a frame could not be handled; cutting the connection');
       }
     } finally {
-      this.#timer?.cancel();
+      this.#beatTimer?.cancel();
+      this.#deadTimer?.cancel();
+      this.#deadTimer = undefined;
+      this.#reportUnknownFrames();
       workload.detach(this);
       transport.terminate();
       await transport.closed;
@@ -179,10 +195,7 @@ export class Session implements Channel {
   async #handle(frame: WireFrame): Promise<void> {
     if (this.#closing !== undefined) return;
     const decoded = decodeToDelegate(frame);
-    if (!decoded.known) {
-      this.#options.log.debug({ type: decoded.type }, 'frame of an unknown type ignored');
-      return;
-    }
+    if (!decoded.known) return this.#countUnknown(decoded.type);
     await this.#answer(decoded.message);
   }
 
@@ -220,25 +233,52 @@ export class Session implements Channel {
 
   #beatAcknowledged(seq: number, lost: readonly TaskRef[]): void {
     const beat = this.#beats.get(seq);
-    if (beat === undefined) return;
-    // An ack answers for every earlier heartbeat too.
-    for (const earlier of this.#beats.keys()) if (earlier <= seq) this.#beats.delete(earlier);
-    this.#options.workload.leasesRenewed(beat.refs, beat.at);
+    if (beat !== undefined) {
+      // An ack answers for every earlier heartbeat too.
+      for (const earlier of this.#beats.keys()) if (earlier <= seq) this.#beats.delete(earlier);
+      this.#options.workload.leasesRenewed(beat.refs, beat.at);
+      this.#awaitAck();
+    }
+    // Whatever it answers: what the manager has given up must stop.
     this.#options.workload.lost(lost);
   }
 
-  #beatEvery(heartbeatMs: number): void {
-    this.#timer = this.#options.clock.after(heartbeatMs, () => {
-      // Counted, not timed: after a blocked event loop the acks may be waiting in the socket, unread.
-      if (this.#beats.size >= DEAD_AFTER_HEARTBEATS) {
-        this.#options.log.warn({ heartbeatMs }, 'heartbeats are not acknowledged; the connection is dead');
-        this.#closing = { code: CloseCode.Overdue, reason: 'heartbeat.ack overdue' };
-        this.#options.transport.terminate();
-        return;
-      }
+  #beatLater(): void {
+    this.#beatTimer = this.#options.clock.after(this.#heartbeatMs, () => {
       this.#beat();
-      this.#beatEvery(heartbeatMs);
+      this.#beatLater();
     });
+  }
+
+  /** From now on, as long as a connection may be without an acknowledgement. */
+  #awaitAck(): void {
+    this.#deadTimer?.cancel();
+    const timer = this.#options.clock.after(DEAD_AFTER_HEARTBEATS * this.#heartbeatMs, () => {
+      // After a blocked event loop timers come first: the ack may be in the socket, and is read in this turn.
+      setImmediate(() => {
+        if (this.#deadTimer === timer) this.#declareDead();
+      });
+    });
+    this.#deadTimer = timer;
+  }
+
+  #declareDead(): void {
+    const { log, transport } = this.#options;
+    log.warn({ heartbeatMs: this.#heartbeatMs }, 'heartbeats are not acknowledged; the connection is dead');
+    this.#closing ??= { code: CloseCode.Overdue, reason: 'heartbeat.ack overdue' };
+    transport.terminate();
+  }
+
+  #countUnknown(type: string): void {
+    const name = type.slice(0, MAX_LOGGED_TYPE);
+    if (!this.#unknownFrames.has(name) && this.#unknownFrames.size >= MAX_COUNTED_TYPES) return;
+    this.#unknownFrames.set(name, (this.#unknownFrames.get(name) ?? 0) + 1);
+  }
+
+  #reportUnknownFrames(): void {
+    if (this.#unknownFrames.size === 0) return;
+    const frames = Object.fromEntries(this.#unknownFrames);
+    this.#options.log.info({ frames }, 'frames of unknown types were ignored');
   }
 
   #beat(): void {
@@ -287,8 +327,9 @@ async function readWelcome(frames: AsyncIterator<WireFrame>, log: Logger): Promi
     const next = await frames.next();
     if (next.done === true) return undefined;
     const decoded = decodeToDelegate(next.value);
-    if (!decoded.known) log.debug({ type: decoded.type }, 'frame of an unknown type ignored');
-    else if (decoded.message.type === 'welcome') return decoded.message;
+    if (!decoded.known) {
+      log.debug({ type: decoded.type.slice(0, MAX_LOGGED_TYPE) }, 'frame of an unknown type ignored');
+    } else if (decoded.message.type === 'welcome') return decoded.message;
     else throw new ProtocolViolation(`${decoded.message.type}: before welcome`);
   }
 }

@@ -1,11 +1,9 @@
 import { compactVerify, errors, importJWK } from 'jose';
 import { DelegateError } from '../kit/errors.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
+import { TASK_SIGNATURE_SKEW_S } from '../protocol/limits.ts';
 import type { Json, TaskAssign } from '../protocol/messages.ts';
 import { inputHash, taskSignatureClaimsSchema } from '../protocol/task-signature.ts';
-
-/** The same tolerance as for connect tokens: two clocks, neither perfect. */
-const SKEW_S = 60;
 
 export interface SignatureRules {
   /** Any one of them will do. */
@@ -43,8 +41,8 @@ export async function signatureFault(
     return 'The signature is of another task type.';
   if (data.delegateId !== rules.delegateId) return 'The signature is for another delegate.';
   if (data.inputHash !== hashOrUndefined(assign.input)) return 'The signature is of another input.';
-  if (data.exp < nowS - SKEW_S) return 'The signature has expired.';
-  if (data.iat > nowS + SKEW_S) return 'The signature is from the future; check the clocks.';
+  if (data.exp < nowS - TASK_SIGNATURE_SKEW_S) return 'The signature has expired.';
+  if (data.iat > nowS + TASK_SIGNATURE_SKEW_S) return 'The signature is from the future; check the clocks.';
   return undefined;
 }
 

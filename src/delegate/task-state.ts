@@ -42,6 +42,10 @@ export class TaskEntry {
   readonly acknowledged: Deferred<void> = deferred();
   /** Resolves when no code of the task runs any more. */
   readonly ended: Deferred<void> = deferred();
+  /** Whether `acknowledged` has resolved. */
+  acceptAcknowledged = false;
+  /** Its result, if it comes to one, belongs to nobody. */
+  discarded = false;
   state: TaskState = { at: 'accepting' };
 
   constructor(fields: { ref: TaskRef; name: string; effect: TaskEffect; receivedAt: number }) {
@@ -69,27 +73,33 @@ export class TaskEntry {
     this.#abort.abort(new TaskStopped(reason, message));
   }
 
+  /** Whatever it was stopped for before: a task that was cancelled can still be given up. */
+  discard(message: string): void {
+    this.discarded = true;
+    this.stop('discarded', message);
+  }
+
+  acknowledgeAccept(): void {
+    this.acceptAcknowledged = true;
+    this.acknowledged.resolve();
+  }
+
   get stopReason(): StopReason | undefined {
     const reason: unknown = this.#abort.signal.reason;
     return reason instanceof TaskStopped ? reason.reason : undefined;
   }
-
-  /** Its result, if it comes to one, belongs to nobody. */
-  get discarded(): boolean {
-    return this.stopReason === 'discarded';
-  }
 }
 
-/** How many acknowledged tasks are remembered, so that a late copy of an assign starts nothing. */
-const MAX_REMEMBERED_ACKNOWLEDGED = 1_000;
+/** How many tasks are remembered after their end, so that a late copy of an assign starts nothing. */
+const MAX_REMEMBERED_ENDED = 1_000;
 
 export class TaskTable {
   /** By task id: the highest attempt known. */
   readonly #entries = new Map<string, TaskEntry>();
   /** Attempts that were replaced or lost and whose code has not ended yet: they still hold a slot. */
   readonly #leaving = new Set<TaskEntry>();
-  /** Task id → highest acknowledged attempt, oldest first. */
-  readonly #acknowledged = new Map<string, number>();
+  /** Task id → highest attempt that was acknowledged or discarded, oldest first. */
+  readonly #ended = new Map<string, number>();
 
   get(ref: TaskRef): TaskEntry | undefined {
     const entry = this.#entries.get(ref.taskId);
@@ -100,19 +110,30 @@ export class TaskTable {
     return this.#entries.get(taskId);
   }
 
-  /** The attempt of a task that has ended and was acknowledged lately. */
-  acknowledgedAttempt(taskId: string): number | undefined {
-    return this.#acknowledged.get(taskId);
+  /** The highest attempt of a task that was acknowledged or discarded lately. */
+  endedAttempt(taskId: string): number | undefined {
+    return this.#ended.get(taskId);
+  }
+
+  /** The last attempt of a task that was discarded and whose code has not ended; it has waited for those before. */
+  leaving(taskId: string): TaskEntry | undefined {
+    return [...this.#leaving].findLast((entry) => entry.ref.taskId === taskId);
   }
 
   add(entry: TaskEntry): void {
     this.#entries.set(entry.ref.taskId, entry);
   }
 
-  /** Takes an entry out; if its code still runs, its slot stays taken until that ends. */
+  /** Takes an entry out for good; if its code still runs, its slot stays taken until that ends. */
   discard(entry: TaskEntry): void {
-    if (this.#entries.get(entry.ref.taskId) === entry) this.#entries.delete(entry.ref.taskId);
+    this.giveBack(entry);
     if (isOccupying(entry)) this.#leaving.add(entry);
+    this.#rememberEnded(entry.ref);
+  }
+
+  /** Takes an entry out that was refused after all: the same attempt may come again. */
+  giveBack(entry: TaskEntry): void {
+    if (this.#entries.get(entry.ref.taskId) === entry) this.#entries.delete(entry.ref.taskId);
   }
 
   /** To be called when the entry's code has ended. */
@@ -122,14 +143,15 @@ export class TaskTable {
 
   acknowledge(entry: TaskEntry): void {
     this.#entries.delete(entry.ref.taskId);
-    this.#acknowledged.delete(entry.ref.taskId);
-    this.#acknowledged.set(entry.ref.taskId, entry.ref.attempt);
-    if (this.#acknowledged.size > MAX_REMEMBERED_ACKNOWLEDGED) {
-      for (const oldest of this.#acknowledged.keys()) {
-        this.#acknowledged.delete(oldest);
-        break;
-      }
-    }
+    this.#rememberEnded(entry.ref);
+  }
+
+  #rememberEnded({ taskId, attempt }: TaskRef): void {
+    const highest = Math.max(attempt, this.#ended.get(taskId) ?? 0);
+    this.#ended.delete(taskId);
+    this.#ended.set(taskId, highest);
+    const [oldest] = this.#ended.keys();
+    if (oldest !== undefined && this.#ended.size > MAX_REMEMBERED_ENDED) this.#ended.delete(oldest);
   }
 
   /** Slots in use. */

@@ -29,8 +29,12 @@ export interface CloseInfo {
 export interface Transport {
   /** In order of arrival; ends when the connection does. */
   readonly frames: AsyncIterable<WireFrame>;
-  /** False if the connection is closing or closed: nothing was sent. */
-  send(text: string): boolean;
+  /**
+   * False if the connection is closing or closed: nothing was sent.
+   *
+   * @param onSent called once when the text is on the wire; not at all if the connection ends before
+   */
+  send(text: string, onSent?: () => void): boolean;
   /** Says goodbye, and cuts the line if the peer does not answer. Resolves when the socket is gone. */
   close(code: CloseCode, reason: string): Promise<void>;
   /** Cuts the line. */
@@ -68,7 +72,9 @@ export async function dial(options: DialOptions): Promise<Transport> {
   });
   socket.once('open', () => opened.resolve());
   socket.once('error', (error) => opened.reject(error));
-  socket.once('unexpected-response', (_request, response) => opened.reject(refusalOf(response)));
+  socket.once('unexpected-response', (_request, response) => {
+    opened.reject(refusalOf(response, options.clock.now()));
+  });
   try {
     await opened.promise;
     return transport;
@@ -127,13 +133,15 @@ class WebSocketTransport implements Transport {
     if (this.#waiting >= PAUSE_AT_FRAMES) this.#socket.pause();
   }
 
-  send(text: string): boolean {
+  send(text: string, onSent?: () => void): boolean {
     if (this.#socket.readyState !== WebSocket.OPEN) return false;
     if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) {
       this.#socket.terminate();
       return false;
     }
-    this.#socket.send(text);
+    this.#socket.send(text, (error) => {
+      if (error === undefined || error === null) onSent?.();
+    });
     return true;
   }
 
@@ -161,7 +169,7 @@ function connectUrl(managerUrl: string): string {
 }
 
 /** An HTTP answer instead of 101: a refusal with a meaning, or something between that is not the manager. */
-function refusalOf(response: IncomingMessage): ManagerRefusal {
+function refusalOf(response: IncomingMessage, nowMs: number): ManagerRefusal {
   response.resume();
   const status = response.statusCode ?? 0;
   switch (status) {
@@ -191,10 +199,13 @@ function refusalOf(response: IncomingMessage): ManagerRefusal {
           status,
           next: 'reconnect',
           hint: 'Check DELEGATE_MANAGER_URL, and that proxies and load balancers between let WebSockets through.',
-          retryAfterMs: retryAfterMs({
-            'retry-after': response.headers['retry-after'] ?? '',
-            date: response.headers.date ?? '',
-          }),
+          retryAfterMs: retryAfterMs(
+            {
+              'retry-after': response.headers['retry-after'] ?? '',
+              date: response.headers.date ?? '',
+            },
+            nowMs,
+          ),
         },
       );
   }

@@ -2,7 +2,7 @@ import type { PreparedTask, TaskContext, TaskType } from '../connectors/connecto
 import { untilAborted } from '../kit/flow.ts';
 import type { Redactor } from '../kit/secret.ts';
 import { toTimestamp, type Clock } from '../kit/time.ts';
-import { MAX_PROGRESS_PER_SECOND } from '../protocol/limits.ts';
+import { MAX_PROGRESS_PER_SECOND, MAX_TIMEOUT_MS } from '../protocol/limits.ts';
 import {
   type DelegateIdentity,
   type TaskAssign,
@@ -83,10 +83,16 @@ export class Workload {
 
   // --- what sessions bring ----------------------------------------------------------------------------------
 
-  /** Results and progress go to this channel from now on; waiting results go at once. */
+  /** Results and progress go to this channel from now on; accepts and results that wait for an ack go at once. */
   attach(channel: Channel, leaseMs: number): void {
     this.#channel = channel;
     this.#leases.leaseMs = leaseMs;
+    // Accepted on another connection, after this one had said what runs: the answer may never come by that one.
+    for (const entry of this.#table.unfinished()) {
+      if (entry.state.at !== 'accepting' && !entry.acceptAcknowledged) {
+        channel.send({ type: 'task.accept', ...entry.ref });
+      }
+    }
     this.outbox.attach(channel);
   }
 
@@ -103,7 +109,8 @@ export class Workload {
     const fault = await signatureFault(assign, this.#options.signatureRules(), clock.now());
     const verdict = judgeAssign(assign, {
       known: this.#table.latest(assign.taskId),
-      acknowledgedAttempt: this.#table.acknowledgedAttempt(assign.taskId),
+      endedAttempt: this.#table.endedAttempt(assign.taskId),
+      leaving: this.#table.leaving(assign.taskId),
       draining: this.#draining,
       withinCredit,
       outboxFull: this.outbox.full,
@@ -125,9 +132,10 @@ export class Workload {
       case 'accept': {
         const { type, prepared, replaces } = verdict;
         const entry = new TaskEntry({ ref, name: type.name, effect: type.effect, receivedAt });
-        if (replaces !== undefined) this.#discard(replaces, 'replaced by a higher attempt');
+        if (replaces?.discarded === false) this.#discard(replaces, 'replaced by a higher attempt');
         this.#table.add(entry);
-        const life = this.#live(entry, prepared, assign.timeoutMs, channel, replaces)
+        const timeoutMs = Math.min(assign.timeoutMs, MAX_TIMEOUT_MS);
+        const life = this.#live(entry, prepared, timeoutMs, channel, replaces)
           .catch((error: unknown) => log.error({ ...ref, err: error }, 'a task was abandoned'))
           .finally(() => this.#lives.delete(life));
         this.#lives.add(life);
@@ -137,20 +145,18 @@ export class Workload {
 
   /** `accept.ack`, or a welcome that does not name the task as lost. */
   acceptAcknowledged(refs: readonly TaskRef[]): void {
-    for (const ref of refs) this.#table.get(ref)?.acknowledged.resolve();
+    for (const ref of refs) this.#table.get(ref)?.acknowledgeAccept();
   }
 
   cancel(ref: TaskRef, reason: string): void {
     this.#table.get(ref)?.stop('cancelled', reason);
   }
 
-  /** The manager has given these up: the work stops at once and its result is nobody's. */
+  /** The manager has given these up: the work stops at once and its result, finished or not, is nobody's. */
   lost(refs: readonly TaskRef[]): void {
     for (const ref of refs) {
       const entry = this.#table.get(ref);
-      if (entry !== undefined && entry.state.at !== 'finished') {
-        this.#discard(entry, 'the manager has given the task up');
-      }
+      if (entry !== undefined) this.#discard(entry, 'the manager has given the task up');
     }
   }
 
@@ -202,7 +208,9 @@ export class Workload {
       await replaces?.ended.promise;
       if (!(await this.#begin(entry, receivedWall, channel))) return;
       this.#move(entry, { at: 'accepted' });
-      channel.send({ type: 'task.accept', ...entry.ref });
+      const accept = { type: 'task.accept', ...entry.ref } as const;
+      // The delegate may have moved to another connection meanwhile.
+      if (!channel.send(accept)) this.#channel?.send(accept);
       if (entry.effect === 'writes') this.#leases.grant(entry.ref, clock.monotonic());
 
       const { outcome, startedAt } = await this.#work(entry, prepared, entry.receivedAt + timeoutMs);
@@ -231,7 +239,7 @@ export class Workload {
       return !entry.discarded;
     } catch (thrown) {
       log.error({ ...ref, err: thrown }, 'the journal takes no record; the task is given back');
-      this.#table.discard(entry);
+      this.#table.giveBack(entry);
       const message = 'The delegate cannot record tasks at present; its log says why.';
       channel.send({ type: 'task.reject', ...ref, code: 'outbox-full', message });
       return false;
@@ -309,12 +317,13 @@ export class Workload {
   }
 
   #discard(entry: TaskEntry, message: string): void {
-    entry.stop('discarded', message);
+    entry.discard(message);
     this.#table.discard(entry);
     this.#leases.drop(entry.ref);
     if (entry.state.at === 'finished') {
       this.outbox.acknowledge(entry.ref);
       this.#record(this.#options.journal.forget(entry.ref));
+      this.onSlotFree();
     }
     this.#options.log.info({ ...entry.ref, task: entry.name, why: message }, 'task discarded');
   }

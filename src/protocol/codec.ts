@@ -41,7 +41,7 @@ export function encodeToDelegate(message: ToDelegate, maxFrameBytes: number = MA
   return encode(toDelegateSchemas[message.type], message, maxFrameBytes);
 }
 
-const envelope = z.looseObject({ type: z.string().min(1).max(64) });
+const envelope = z.looseObject({ type: z.string().min(1) });
 
 function decode<M>(schemas: Readonly<Record<string, z.ZodType<M>>>, frame: WireFrame): Decoded<M> {
   if (frame.binary) throw new ProtocolViolation('binary frame; the protocol is JSON text');

@@ -28,6 +28,8 @@ export const MAX_PROGRESS_PER_SECOND = 5;
 export const CONNECT_TOKEN_TYPE = 'delegate+jwt';
 export const CONNECT_TOKEN_LIFE_S = 60;
 export const CONNECT_TOKEN_SKEW_S = 60;
+/** Two clocks, neither perfect: `iat` and `exp` of a task's signature are compared with this tolerance. */
+export const TASK_SIGNATURE_SKEW_S = 60;
 
 export const RECONNECT_BASE_MS = 1_000;
 export const RECONNECT_CAP_MS = 60_000;
@@ -43,9 +45,9 @@ export const MAX_CAPACITY = 1_000;
 /** Tasks that one `running`, `unacknowledged` or `lost` list may name. */
 export const MAX_LISTED_TASKS = 4_000;
 export const MAX_TAGS = 64;
-/** The longest timer that a runtime with 32-bit timers can hold: 24.8 days. */
+/** A longer `timeoutMs` counts as this: the longest timer of a runtime with 32-bit timers, 24.8 days. */
 export const MAX_TIMEOUT_MS = 2_147_483_647;
-/** Longest wait a `drain` may spread a reconnect over. */
+/** Longest wait that a delegate spreads a reconnect over, whatever a `drain` says. */
 export const MAX_RECONNECT_AFTER_MS = 300_000;
 /** A WebSocket close reason holds at most this many bytes (RFC 6455, section 5.5). */
 export const MAX_CLOSE_REASON_BYTES = 123;

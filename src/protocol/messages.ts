@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { ERROR_CATEGORIES, type WireError } from '../kit/errors.ts';
+import { ERROR_CATEGORIES } from '../kit/errors.ts';
 import {
   MAX_CAPACITY,
   MAX_FRAME_BYTES,
   MAX_LISTED_TASKS,
-  MAX_RECONNECT_AFTER_MS,
   MAX_TAGS,
-  MAX_TIMEOUT_MS,
   MIN_FRAME_BYTES,
   MIN_HEARTBEATS_PER_LEASE,
 } from './limits.ts';
@@ -22,13 +20,22 @@ import { VERSION_PATTERN } from './version.ts';
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const durationMs = count;
 const shortText = z.string().max(256);
-const text = z.string().max(8_192);
-/** RFC 3339 in UTC (`Z`). */
-const timestamp = z.iso.datetime();
+const text = z.string().max(65_536);
+/** RFC 3339 in UTC. Written with `Z`; the other way to say the same is read too. */
+const timestamp = z.iso.datetime({ offset: true }).regex(/(?:Z|\+00:00)$/);
 
 export const taskIdSchema = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
 const attempt = count.min(1);
 const nameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** What `JSON.stringify` leaves out or refuses: a writer's mistake that its reader would see as a missing field. */
+const NO_JSON: ReadonlySet<string> = new Set(['undefined', 'function', 'symbol', 'bigint']);
+const isJson = (value: unknown): boolean => !NO_JSON.has(typeof value);
+
+/** Not walked: whatever arrives came out of `JSON.parse`, and the codec has bounded its depth and size. */
+export const jsonSchema = z.custom<Json>(isJson, { error: 'is missing' });
 
 const taskRefSchema = z.object({ taskId: taskIdSchema, attempt });
 const taskRefs = z.array(taskRefSchema).max(MAX_LISTED_TASKS);
@@ -50,13 +57,11 @@ export const wireErrorSchema = z.object({
   category: z.enum(ERROR_CATEGORIES),
   retryable: z.boolean(),
   status: z.number().int().min(100).max(599).optional(),
+  // Wider than what a `DelegateError` holds: another delegate's facts may be of any shape.
   details: z
-    .record(
-      z.string(),
-      z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]),
-    )
+    .record(z.string(), z.custom<Json | readonly string[]>(isJson, { error: 'is missing' }))
     .optional(),
-}) satisfies z.ZodType<WireError>;
+});
 
 const timingSchema = z.object({
   receivedAt: timestamp,
@@ -78,14 +83,6 @@ export const REJECT_CODES = [
   'bad-signature',
   'outbox-full',
 ] as const;
-
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
-
-/** What `JSON.stringify` leaves out or refuses: a writer's mistake that its reader would see as a missing field. */
-const NO_JSON: ReadonlySet<string> = new Set(['undefined', 'function', 'symbol', 'bigint']);
-
-/** Not walked: whatever arrives came out of `JSON.parse`, and the codec has bounded its depth and size. */
-export const jsonSchema = z.custom<Json>((value) => !NO_JSON.has(typeof value), { error: 'is missing' });
 
 // --- delegate → manager -----------------------------------------------------------------------------------
 
@@ -180,10 +177,11 @@ const taskAssign = z.object({
   type: z.literal('task.assign'),
   taskId: taskIdSchema,
   attempt,
-  name: nameSchema,
+  // Wider than the name of any task type: a name that this delegate can't know is a task that it does not know.
+  name: shortText.regex(/^\P{Cc}+$/u),
   version: count.min(1),
   input: jsonSchema,
-  timeoutMs: durationMs.min(1).max(MAX_TIMEOUT_MS),
+  timeoutMs: durationMs.min(1),
   traceparent: shortText.optional(),
   signature: z.string().max(16_384).optional(),
 });
@@ -196,7 +194,7 @@ const heartbeatAck = z.object({ type: z.literal('heartbeat.ack'), seq: count, lo
 const drain = z.object({
   type: z.literal('drain'),
   reason: text,
-  reconnectAfterMs: durationMs.max(MAX_RECONNECT_AFTER_MS),
+  reconnectAfterMs: durationMs,
 });
 
 const pause = z.object({ type: z.literal('pause'), reason: text });

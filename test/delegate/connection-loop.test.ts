@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { runConnectionLoop } from '../../src/delegate/connection-loop.ts';
-import type { Session } from '../../src/delegate/session.ts';
+import { SessionNotOpened, type Session } from '../../src/delegate/session.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
+import { MAX_RECONNECT_AFTER_MS } from '../../src/protocol/limits.ts';
 import { within } from '../support/until.ts';
 import type { MemoryTransport } from '../support/memory-transport.ts';
 import { Room } from './room.ts';
@@ -49,6 +50,31 @@ describe('the connection loop', () => {
     const dialled: string[] = [];
     await endOf(room, [() => Promise.reject(new Error(`dialled ${dialled.push('')}`))]);
     expect(dialled).to.deep.equal([]);
+  });
+
+  it('tells the code of a close before the welcome, without a stack', async () => {
+    const room = new Room();
+    await endOf(room, [() => Promise.reject(new SessionNotOpened({ code: 4409, reason: 'another one' }))]);
+    const line = room.logged.find((one) => one.includes('no session'));
+    expect(JSON.parse(line ?? '{}')).to.include({ code: 4409, why: 'another one' });
+    expect(line).not.to.contain('stack');
+  });
+
+  it('spreads a move over five minutes at most, whatever the manager asks', async () => {
+    const room = new Room();
+    const ended = endOf(room, [
+      async () => {
+        const { session, transport } = await room.open();
+        transport.arrive({ type: 'drain', reason: '', reconnectAfterMs: Number.MAX_SAFE_INTEGER });
+        return session;
+      },
+    ]);
+    await room.clock.settle();
+    expect(room.logged.find((line) => line.includes('asks to move'))).to.contain(
+      `"reconnectAfterMs":${MAX_RECONNECT_AFTER_MS}`,
+    );
+    room.abort.abort(new Error('the stop'));
+    await ended;
   });
 
   it('ends when another process has taken the identity, and leaves no timer behind', async () => {

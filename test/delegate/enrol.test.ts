@@ -4,6 +4,9 @@ import { ManagerRefusal } from '../../src/delegate/manager-refusal.ts';
 import type { HttpRequest, HttpResponse } from '../../src/kit/http-exchange.ts';
 import { Secret } from '../../src/kit/secret.ts';
 import type { EnrolRequest } from '../../src/protocol/enrolment.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const NOW_MS = Date.parse('2026-11-23T13:00:00Z');
 
 const REQUEST: EnrolRequest = {
   name: 'eu-1',
@@ -19,7 +22,8 @@ describe('enrolment', () => {
       return Promise.resolve({ status: 201, headers: {}, body: '', ...response });
     };
     const { signal } = new AbortController();
-    return await enrol(send, 'https://m.example.com/base', new Secret('the-token'), REQUEST, signal);
+    const clock = new ManualClock(NOW_MS);
+    return await enrol(send, 'https://m.example.com/base', new Secret('the-token'), REQUEST, clock, signal);
   }
 
   async function refusalOf(response: Partial<HttpResponse>): Promise<ManagerRefusal> {
@@ -75,6 +79,11 @@ describe('enrolment', () => {
       expect(await refusalOf({ body })).to.include({ code: 'enrolment-failed', next: 'reconnect' });
     });
   }
+
+  it('measures a Retry-After date from its own clock when the manager tells no time', async () => {
+    const headers = { 'retry-after': 'Mon, 23 Nov 2026 13:00:09 GMT' };
+    expect((await refusalOf({ status: 503, headers })).retryAfterMs).to.equal(9_000);
+  });
 
   it('waits as long as the manager asks', async () => {
     const refusal = await refusalOf({ status: 429, headers: { 'retry-after': '7' } });

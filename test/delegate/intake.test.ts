@@ -11,7 +11,8 @@ const second = { taskId: REF.taskId, attempt: 2 };
 function view(changes: Partial<IntakeView> = {}): IntakeView {
   return {
     known: undefined,
-    acknowledgedAttempt: undefined,
+    endedAttempt: undefined,
+    leaving: undefined,
     draining: false,
     withinCredit: true,
     outboxFull: false,
@@ -41,13 +42,13 @@ const table: [situation: string, assign: Partial<TaskAssign>, view: Partial<Inta
     ['the same attempt is accepted', {}, { known: entryOf(REF, 'accepted') }, 'accept-again'],
     ['the same attempt runs', {}, { known: entryOf(REF, 'running') }, 'accept-again'],
     ['the same attempt is finished', {}, { known: entryOf(REF, 'finished') }, 'result-again'],
-    ['the same attempt was acknowledged', {}, { acknowledgedAttempt: 1 }, 'stale-attempt'],
+    ['the same attempt was acknowledged', {}, { endedAttempt: 1 }, 'stale-attempt'],
     ['a higher attempt runs', {}, { known: entryOf(second, 'running') }, 'stale-attempt'],
     ['a higher attempt is finished', {}, { known: entryOf(second, 'finished') }, 'stale-attempt'],
-    ['a higher attempt was acknowledged', {}, { acknowledgedAttempt: 2 }, 'stale-attempt'],
+    ['a higher attempt was acknowledged', {}, { endedAttempt: 2 }, 'stale-attempt'],
     ['a lower attempt runs', { attempt: 2 }, { known: entryOf(REF, 'running') }, 'accept'],
     ['a lower attempt is finished', { attempt: 2 }, { known: entryOf(REF, 'finished') }, 'accept'],
-    ['a lower attempt was acknowledged', { attempt: 2 }, { acknowledgedAttempt: 1 }, 'accept'],
+    ['a lower attempt was acknowledged', { attempt: 2 }, { endedAttempt: 1 }, 'accept'],
     ['the delegate leaves', {}, { draining: true }, 'draining'],
     ['nothing was granted', {}, { withinCredit: false }, 'no-credit'],
     ['the outbox is full', {}, { outboxFull: true }, 'outbox-full'],
@@ -88,6 +89,18 @@ describe('intake', () => {
     const known = entryOf(REF, 'running');
     const verdict = judgeAssign(assignOf({ attempt: 2 }), view({ known }));
     expect(verdict).to.include({ is: 'accept', replaces: known });
+  });
+
+  it('waits for the end of an attempt that was discarded and still runs', () => {
+    const leaving = entryOf(REF, 'running');
+    const verdict = judgeAssign(assignOf({ attempt: 2 }), view({ leaving, endedAttempt: 1 }));
+    expect(verdict).to.include({ is: 'accept', replaces: leaving });
+  });
+
+  it('gives the hint of a complaint of several lines on a line of its own', () => {
+    const taskTypes = [refusing('policy', 'Ask the owner.', 'One thing.\nAnother thing.')];
+    const verdict = judgeAssign(assignOf(refusal), view({ taskTypes }));
+    expect(verdict).to.include({ message: 'One thing.\nAnother thing.\nAsk the owner.' });
   });
 
   it('tells the sender which versions there are', () => {

@@ -5,6 +5,7 @@ import {
   MAX_UNACKNOWLEDGED,
   MAX_UNACKNOWLEDGED_BYTES,
   Outbox,
+  SEND_WINDOW_BYTES,
   type Channel,
 } from '../../src/delegate/outbox.ts';
 import { encodeToManager } from '../../src/protocol/codec.ts';
@@ -20,13 +21,28 @@ class RecordingChannel implements Channel {
     this.maxFrameBytes = maxFrameBytes;
   }
 
-  send(message: ToManager): boolean {
+  send(message: ToManager, onSent?: () => void): boolean {
     this.sent.push(message);
+    onSent?.();
     return true;
   }
 
   get keys(): string[] {
     return this.sent.map((frame) => (frame.type === 'task.result' ? keyOf(frame) : frame.type));
+  }
+}
+
+/** A line that takes what it was given only when the test says so. */
+class SlowChannel extends RecordingChannel {
+  readonly #waiting: (() => void)[] = [];
+
+  override send(message: ToManager, onSent: () => void = () => {}): boolean {
+    this.#waiting.push(onSent);
+    return super.send(message);
+  }
+
+  take(): void {
+    this.#waiting.shift()?.();
   }
 }
 
@@ -114,6 +130,33 @@ describe('the outbox', () => {
     outbox.attach(wide);
     expect(wide.sent).to.deep.equal(narrow.sent);
     expect(wide.sent[0]).to.have.nested.property('error.code', 'result-too-large');
+  });
+
+  it('gives a line that takes nothing one window, and the rest in order as it takes it', () => {
+    const outbox = new Outbox();
+    const line = new SlowChannel();
+    for (let n = 0; n < 10; n += 1) outbox.put(resultOf(refOf(n), 'x'.repeat(SEND_WINDOW_BYTES / 4)));
+    outbox.attach(line);
+    outbox.put(resultOf(refOf(10)));
+    expect(line.keys).to.deep.equal(['t-0#1', 't-1#1', 't-2#1', 't-3#1']);
+    outbox.sendAgain(refOf(9));
+    outbox.acknowledge(refOf(4));
+    for (let taken = 0; taken < 10; taken += 1) line.take();
+    expect(line.keys.slice(4)).to.deep.equal(['t-5#1', 't-6#1', 't-7#1', 't-8#1', 't-9#1', 't-10#1']);
+  });
+
+  it('does not count for a new line what an older one still holds', () => {
+    const outbox = new Outbox();
+    const [old, current] = [new SlowChannel(), new SlowChannel()];
+    const half = 'x'.repeat(SEND_WINDOW_BYTES / 2);
+    for (const n of [0, 1, 2]) outbox.put(resultOf(refOf(n), half));
+    outbox.attach(old);
+    outbox.attach(current);
+    expect(current.keys).to.deep.equal(['t-0#1', 't-1#1']);
+    old.take();
+    expect(current.keys).to.deep.equal(['t-0#1', 't-1#1']);
+    current.take();
+    expect(current.keys).to.deep.equal(['t-0#1', 't-1#1', 't-2#1']);
   });
 
   it('loses nothing, invents nothing and keeps the order, however puts, cuts and acknowledgements mix', () => {

@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { memoryJournal } from '../../src/delegate/journal.ts';
+import { memoryJournal, type Journal } from '../../src/delegate/journal.ts';
 import { Session } from '../../src/delegate/session.ts';
 import { Workload, type WorkloadOptions } from '../../src/delegate/workload.ts';
 import { Redactor } from '../../src/kit/secret.ts';
@@ -19,15 +19,19 @@ const IDENTITY: DelegateIdentity = resultOf().delegate;
 export class Room {
   readonly clock = new ManualClock();
   readonly workshop = new Workshop();
-  readonly log = pino({ level: 'silent' });
+  /** Log lines, JSON. */
+  readonly logged: string[] = [];
+  readonly log = pino({ level: 'info' }, { write: (line) => void this.logged.push(line) });
   readonly abort = new AbortController();
+  readonly journal: Journal;
   readonly workload: Workload;
 
   constructor(changes: Partial<WorkloadOptions> = {}) {
+    this.journal = changes.journal ?? memoryJournal();
     this.workload = new Workload({
       taskTypes: this.workshop.types,
       capacity: 4,
-      journal: memoryJournal(),
+      journal: this.journal,
       clock: this.clock,
       log: this.log,
       redactor: new Redactor(),

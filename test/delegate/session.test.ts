@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { memoryJournal } from '../../src/delegate/journal.ts';
 import { SessionNotOpened } from '../../src/delegate/session.ts';
+import { deferred } from '../../src/kit/flow.ts';
 import { ProtocolViolation } from '../../src/protocol/codec.ts';
-import { WELCOME_WITHIN_MS } from '../../src/protocol/limits.ts';
+import { MAX_TIMEOUT_MS, WELCOME_WITHIN_MS } from '../../src/protocol/limits.ts';
 import type { TaskRef } from '../../src/protocol/messages.ts';
 import { welcome } from '../support/scripted-manager.ts';
 import { within } from '../support/until.ts';
@@ -101,23 +102,51 @@ describe('the heartbeats of a session', () => {
   it('that nobody acknowledges end it, two heartbeats later', async () => {
     const room = new Room();
     const { transport, session } = await room.open();
-    await room.clock.advance(2 * HEARTBEAT_MS);
-    expect(session.healthy).to.equal(false);
+    await room.clock.advance(2 * HEARTBEAT_MS - 1);
     expect(transport.isOpen).to.equal(true);
-    await room.clock.advance(HEARTBEAT_MS);
+    await room.clock.advance(1);
+    expect(session.healthy).to.equal(false);
     expect(transport.isOpen).to.equal(false);
     expect(await session.ended).to.include({ code: 4408 });
     expect(room.clock.pending).to.equal(0);
   });
 
+  it('end it two heartbeats after the last acknowledgement, not after the last heartbeat', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    await room.clock.advance(1.5 * HEARTBEAT_MS);
+    transport.arrive({ type: 'heartbeat.ack', seq: 0, lost: [] });
+    await room.clock.advance(1.5 * HEARTBEAT_MS);
+    transport.arrive({ type: 'heartbeat.ack', seq: 77, lost: [] });
+    await room.clock.advance(0.5 * HEARTBEAT_MS - 1);
+    expect(transport.isOpen).to.equal(true);
+    await room.clock.advance(1);
+    expect(transport.isOpen).to.equal(false);
+  });
+
+  it('that are acknowledged behind a blocked event loop keep it open', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    await room.clock.advance(HEARTBEAT_MS);
+    // The timer is due before the ack is read, and both happen in one turn of the event loop.
+    room.clock.after(HEARTBEAT_MS, () => transport.arrive({ type: 'heartbeat.ack', seq: 0, lost: [] }));
+    const settle = room.clock.settle.bind(room.clock);
+    room.clock.settle = () => Promise.resolve();
+    await room.clock.advance(HEARTBEAT_MS);
+    await settle();
+    expect(transport.isOpen).to.equal(true);
+  });
+
   it('that are acknowledged keep it open, one acknowledgement counting for all before', async () => {
     const room = new Room();
     const { transport, session } = await room.open();
-    for (let seq = 0; seq < 20; seq += 1) {
-      await room.clock.advance(HEARTBEAT_MS);
-      if (seq % 2 === 1) transport.arrive({ type: 'heartbeat.ack', seq, lost: [] });
+    for (let ack = 0; ack < 10; ack += 1) {
+      await room.clock.advance(1.9 * HEARTBEAT_MS);
+      const seq = transport.sentOf('heartbeat').at(-1)?.seq ?? -1;
+      transport.arrive({ type: 'heartbeat.ack', seq, lost: [] });
       await room.clock.settle();
     }
+    expect(transport.sentOf('heartbeat')).to.have.lengthOf(19);
     expect(session.healthy).to.equal(true);
     expect(transport.isOpen).to.equal(true);
   });
@@ -257,7 +286,7 @@ describe('a task that the manager has given up', () => {
     });
   }
 
-  it('and had finished before the welcome is still sent: the manager may want it after all', async () => {
+  it("and had finished before the welcome is not sent: its result is nobody's", async () => {
     const room = new Room();
     const first = await room.open();
     first.transport.arrive(assignOf({ name: 'test.read' }));
@@ -269,7 +298,62 @@ describe('a task that the manager has given up', () => {
     await room.workload.idle();
     transport.arrive(welcome({ lost: [REF] }));
     await opening;
-    expect(transport.sentOf('task.result')).to.have.lengthOf(1);
+    expect(transport.sentOf('task.result')).to.deep.equal([]);
+    expect(room.workload.outbox.size).to.equal(0);
+    expect((await room.journal.recover()).finished).to.deep.equal([]);
+  });
+
+  it('in an ack of no heartbeat is aborted all the same', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    transport.arrive(assignOf({ name: 'test.read' }));
+    const work = await room.workshop.next();
+    transport.arrive({ type: 'heartbeat.ack', seq: 77, lost: [REF] });
+    await room.clock.settle();
+    expect(work.context.signal.aborted).to.equal(true);
+  });
+
+  it('and had been cancelled before has no result either', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    transport.arrive(assignOf({ name: 'test.hung' }));
+    const work = await room.workshop.next();
+    transport.arrive({ type: 'task.cancel', ...REF, reason: '' });
+    transport.arrive({ type: 'heartbeat.ack', seq: 0, lost: [REF] });
+    await room.clock.settle();
+    work.finish();
+    await room.workload.idle();
+    expect(transport.sentOf('task.result')).to.deep.equal([]);
+    expect(room.workload.outbox.size).to.equal(0);
+  });
+
+  for (const attempt of [1, 2]) {
+    it(`at attempt 2 does not come back as attempt ${attempt}`, async () => {
+      const room = new Room();
+      const { transport } = await room.open();
+      transport.arrive(assignOf({ name: 'test.read', attempt: 2 }));
+      await room.workshop.next();
+      transport.arrive({ type: 'heartbeat.ack', seq: 0, lost: [{ taskId: REF.taskId, attempt: 2 }] });
+      transport.arrive(assignOf({ name: 'test.read', attempt }));
+      await room.clock.settle();
+      expect(transport.sentOf('task.reject')[0]).to.include({ attempt, code: 'stale-attempt' });
+      expect(room.workshop.begun).to.have.lengthOf(1);
+    });
+  }
+
+  it('and still runs is waited for by its next attempt', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    transport.arrive(assignOf({ name: 'test.hung' }));
+    const work = await room.workshop.next();
+    transport.arrive({ type: 'heartbeat.ack', seq: 0, lost: [REF] });
+    transport.arrive(assignOf({ name: 'test.hung', attempt: 2 }));
+    await room.clock.settle();
+    expect(room.workshop.begun).to.have.lengthOf(1);
+    work.finish();
+    (await room.workshop.next()).finish('of the second');
+    await room.workload.idle();
+    expect(transport.sentOf('task.result').map(({ attempt }) => attempt)).to.deep.equal([2]);
   });
 });
 
@@ -331,7 +415,7 @@ describe('progress', () => {
     const { transport } = await room.open();
     transport.arrive(assignOf({ name: 'test.read' }));
     const work = await room.workshop.next();
-    work.context.progress('x'.repeat(10_000));
+    work.context.progress('x'.repeat(100_000));
     work.finish();
     await room.workload.idle();
     expect(transport.sentOf('task.progress')).to.deep.equal([]);
@@ -411,4 +495,78 @@ describe('the workload and its journal', () => {
     await room.clock.settle();
     expect((await journal.recover()).finished).to.deep.equal([]);
   });
+});
+
+describe('a move to another session', () => {
+  it('repeats there an accept that was not acknowledged, and no other', async () => {
+    const room = new Room();
+    const old = await room.open();
+    old.transport.arrive(assignOf({ name: 'test.write' }));
+    await room.clock.settle();
+    const { transport, opening } = room.dial();
+    // Accepted on the old session after the new one has said what runs.
+    const late = { taskId: 't-2', attempt: 1 };
+    old.transport.arrive(assignOf({ ...late, name: 'test.write' }));
+    await room.clock.settle();
+    transport.arrive(welcome());
+    await opening;
+    expect(transport.sentOf('task.accept')).to.deep.equal([{ type: 'task.accept', ...late }]);
+    transport.arrive({ type: 'accept.ack', ...late });
+    await room.clock.settle();
+    expect(room.workshop.begun).to.have.lengthOf(2);
+  });
+
+  it('sends there the accept of a task whose begin is on disk only then', async () => {
+    const begun = deferred<void>();
+    const room = new Room({ journal: { ...memoryJournal(), begin: () => begun.promise } });
+    const old = await room.open();
+    const { transport, opening } = room.dial();
+    old.transport.arrive(assignOf());
+    await room.clock.settle();
+    transport.arrive(welcome());
+    await opening;
+    await old.session.retire('moved');
+    expect(transport.sentOf('task.accept')).to.deep.equal([]);
+    begun.resolve();
+    await room.workload.idle();
+    expect(transport.sentOf('task.accept')).to.deep.equal([{ type: 'task.accept', ...REF }]);
+  });
+});
+
+describe('what a later version may send', () => {
+  it('is counted by type and told once, at the end of the session', async () => {
+    const room = new Room();
+    const { transport, session } = await room.open();
+    for (const type of ['task.offer', 'task.offer', 'x'.repeat(100_000)]) {
+      transport.arriveRaw(JSON.stringify({ type }));
+    }
+    await room.clock.settle();
+    const about = (line: string): boolean => line.includes('unknown types');
+    expect(room.logged.filter(about)).to.deep.equal([]);
+    transport.cut();
+    await session.ended;
+    const [line = '{}', ...more] = room.logged.filter(about);
+    expect(more).to.deep.equal([]);
+    expect(JSON.parse(line)).to.deep.include({ frames: { 'task.offer': 2, ['x'.repeat(64)]: 1 } });
+  });
+
+  it('as a task with a name of any kind is answered by unknown-task', async () => {
+    const { room, transport } = await opened();
+    transport.arrive(assignOf({ name: 'Täglich: alles löschen!' }));
+    await room.clock.settle();
+    expect(transport.sentOf('task.reject')[0]).to.include({ code: 'unknown-task' });
+    expect(transport.isOpen).to.equal(true);
+  });
+
+  it('as a time limit over the longest timer counts as the longest timer', async () => {
+    const { room, transport } = await opened();
+    transport.arrive(assignOf({ name: 'test.read', timeoutMs: Number.MAX_SAFE_INTEGER }));
+    const work = await room.workshop.next();
+    expect(work.context.deadline).to.equal(MAX_TIMEOUT_MS);
+  });
+
+  async function opened() {
+    const room = new Room();
+    return { room, ...(await room.open()) };
+  }
 });

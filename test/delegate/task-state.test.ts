@@ -19,12 +19,13 @@ describe('a task entry', () => {
     expect(entryOf().discarded).to.equal(false);
   });
 
-  it('is discarded by that reason alone', () => {
-    const [cancelled, discarded] = [entryOf(), entryOf()];
-    cancelled.stop('cancelled', '');
-    discarded.stop('discarded', '');
-    expect(cancelled.discarded).to.equal(false);
-    expect(discarded.discarded).to.equal(true);
+  it('can be discarded after it was stopped for another reason', () => {
+    const entry = entryOf();
+    entry.stop('cancelled', '');
+    expect(entry.discarded).to.equal(false);
+    entry.discard('');
+    expect(entry.discarded).to.equal(true);
+    expect(entry.stopReason).to.equal('cancelled');
   });
 
   it('that is known by its result of the run before holds no slot and has ended', async () => {
@@ -106,6 +107,26 @@ describe('the task table', () => {
     expect(table.unfinished().map((entry) => entry.ref.taskId)).to.deep.equal(['t-2', 't-1']);
   });
 
+  it('remembers the highest attempt that was discarded, and not one that was given back', () => {
+    const table = new TaskTable();
+    table.discard(entryOf(second, 'finished'));
+    table.discard(entryOf(REF, 'finished'));
+    table.giveBack(entryOf(other));
+    expect(table.endedAttempt(REF.taskId)).to.equal(2);
+    expect(table.endedAttempt(other.taskId)).to.equal(undefined);
+  });
+
+  it('names the last discarded attempt whose code still runs', () => {
+    const table = new TaskTable();
+    const [old, next] = [entryOf(REF, 'running'), entryOf(second, 'running')];
+    table.discard(old);
+    table.discard(next);
+    expect(table.leaving(REF.taskId)).to.equal(next);
+    table.release(next);
+    table.release(old);
+    expect(table.leaving(REF.taskId)).to.equal(undefined);
+  });
+
   it('remembers the last 1000 acknowledged attempts, and no more', () => {
     const table = new TaskTable();
     const acknowledge = (taskId: string, attempt: number): void => {
@@ -116,9 +137,9 @@ describe('the task table', () => {
     for (let n = 0; n < 1_000; n += 1) acknowledge(`t-${n}`, 1);
     acknowledge('t-0', 2);
     acknowledge('t-1000', 1);
-    expect(table.acknowledgedAttempt('t-0')).to.equal(2);
-    expect(table.acknowledgedAttempt('t-1')).to.equal(undefined);
-    expect(table.acknowledgedAttempt('t-2')).to.equal(1);
+    expect(table.endedAttempt('t-0')).to.equal(2);
+    expect(table.endedAttempt('t-1')).to.equal(undefined);
+    expect(table.endedAttempt('t-2')).to.equal(1);
     expect(table.latest('t-2')).to.equal(undefined);
   });
 });

@@ -67,13 +67,17 @@ const echo: TaskType = {
 };
 
 /** A task type whose `prepare` refuses every input. */
-export function refusing(category: 'invalid-input' | 'policy', hint?: string): TaskType {
+export function refusing(
+  category: 'invalid-input' | 'policy',
+  hint?: string,
+  message = 'The input does not do.',
+): TaskType {
   return {
     name: 'test.refusing',
     version: 1,
     effect: 'reads',
     prepare: () => {
-      throw new DelegateError('refused-here', 'The input does not do.', { category, hint });
+      throw new DelegateError('refused-here', message, { category, hint });
     },
   };
 }

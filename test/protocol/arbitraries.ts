@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { z } from 'zod';
 import { ERROR_CATEGORIES } from '../../src/kit/errors.ts';
 import { toTimestamp } from '../../src/kit/time.ts';
-import { MAX_FRAME_BYTES, MAX_RECONNECT_AFTER_MS, MAX_TIMEOUT_MS } from '../../src/protocol/limits.ts';
+import { MAX_FRAME_BYTES } from '../../src/protocol/limits.ts';
 import { REJECT_CODES, type Json, type ToDelegate, type ToManager } from '../../src/protocol/messages.ts';
 
 /** Arbitrary valid messages, one arbitrary for each `type`; a new frame fails to compile until it has one. */
@@ -34,10 +34,7 @@ const wireError = fc.record(
     category: fc.constantFrom(...ERROR_CATEGORIES),
     retryable: fc.boolean(),
     status: fc.integer({ min: 100, max: 599 }),
-    details: fc.dictionary(
-      fc.stringMatching(/^[a-z]{1,8}$/),
-      fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null), fc.array(text, { maxLength: 3 })),
-    ),
+    details: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), json),
   },
   { requiredKeys: ['code', 'message', 'category', 'retryable'] },
 );
@@ -130,10 +127,10 @@ export const toDelegateArbitraries: PerType<ToDelegate> = {
       type: fc.constant('task.assign' as const),
       taskId,
       attempt,
-      name: taskName,
+      name: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
       version: attempt,
       input: json,
-      timeoutMs: fc.integer({ min: 1, max: MAX_TIMEOUT_MS }),
+      timeoutMs: attempt,
       traceparent: text,
       signature: text,
     },
@@ -146,7 +143,7 @@ export const toDelegateArbitraries: PerType<ToDelegate> = {
   drain: fc.record({
     type: fc.constant('drain' as const),
     reason: text,
-    reconnectAfterMs: fc.integer({ min: 0, max: MAX_RECONNECT_AFTER_MS }),
+    reconnectAfterMs: count,
   }),
   pause: fc.record({ type: fc.constant('pause' as const), reason: text }),
   resume: fc.record({ type: fc.constant('resume' as const) }),

@@ -15,6 +15,11 @@ describe('an enrolment request', () => {
     expect(enrolRequestSchema.parse(request)).to.deep.equal(request);
   });
 
+  it('is read without the members of its key that it does not know', () => {
+    const verbose = { ...request.publicKey, key_ops: ['verify'], ext: true };
+    expect(enrolRequestSchema.parse({ ...request, publicKey: verbose })).to.deep.equal(request);
+  });
+
   it('that carries the private half of its key is refused', () => {
     const leaking = { ...request, publicKey: privateKey.export({ format: 'jwk' }) };
     expect(enrolRequestSchema.safeParse(leaking).success).to.equal(false);
@@ -55,6 +60,38 @@ describe('an enrolment answer', () => {
     expect(enrolResponseSchema.safeParse(keys(16)).success).to.equal(true);
     expect(enrolResponseSchema.safeParse(keys(17)).success).to.equal(false);
   });
+
+  it('may say null for no task-signing keys', () => {
+    const { taskSigningKeys } = enrolResponseSchema.parse({ delegateId: 'd1', taskSigningKeys: null });
+    expect(taskSigningKeys).to.equal(undefined);
+  });
+
+  it('is read without the task-signing keys of other kinds', () => {
+    const rsa = { kty: 'RSA', n: 'AQAB', e: 'AQAB' };
+    const keys = [rsa, { ...request.publicKey, ext: true }];
+    expect(enrolResponseSchema.parse({ delegateId: 'd1', taskSigningKeys: { keys } })).to.deep.equal({
+      delegateId: 'd1',
+      taskSigningKeys: { keys: [request.publicKey] },
+    });
+  });
+
+  for (const [what, keys] of [
+    [
+      'keys of other kinds alone',
+      [
+        { kty: 'RSA', n: 'AQAB', e: 'AQAB' },
+        { kty: 'OKP', crv: 'X25519' },
+      ],
+    ],
+    ['a private key', [privateKey.export({ format: 'jwk' })]],
+    ['an Ed25519 key that is cut off', [request.publicKey, { ...request.publicKey, x: 'A' }]],
+    ['what is no key', ['a key']],
+  ] as const) {
+    it(`with ${what} to sign tasks is refused: unsigned tasks would be taken`, () => {
+      const answer = { delegateId: 'd1', taskSigningKeys: { keys } };
+      expect(enrolResponseSchema.safeParse(answer).success).to.equal(false);
+    });
+  }
 
   it('without a delegateId is refused', () => {
     expect(enrolResponseSchema.safeParse({ delegateId: '' }).success).to.equal(false);
