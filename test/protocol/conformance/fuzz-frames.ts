@@ -3,6 +3,7 @@ import type { WireFrame } from '../../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES } from '../../../src/protocol/limits.ts';
 import { toDelegateMessage, toManagerMessage } from '../arbitraries.ts';
 import { vectors, type Direction } from '../vectors.ts';
+import { isHurriedWelcome } from './oracle.ts';
 
 /** Frames for the fuzzer: most of them nearly right, because what is plainly wrong is refused at the first step. */
 
@@ -113,7 +114,7 @@ export function fuzzFrame(direction: Direction): fc.Arbitrary<WireFrame> {
   const vector = fc.constantFrom(...known);
   const message: fc.Arbitrary<unknown> = direction === 'to-delegate' ? toDelegateMessage : toManagerMessage;
   const valid = message.map(jsonText);
-  return fc.oneof(
+  const frames = fc.oneof(
     { weight: 400, arbitrary: valid },
     { weight: 100, arbitrary: vector },
     { weight: 200, arbitrary: mutatedJson(fc.oneof(message, fc.constantFrom(...messages))) },
@@ -125,4 +126,5 @@ export function fuzzFrame(direction: Direction): fc.Arbitrary<WireFrame> {
     { weight: 10, arbitrary: deep },
     { weight: 2, arbitrary: huge },
   );
+  return frames.filter((frame) => !isHurriedWelcome(frame));
 }

@@ -9,6 +9,21 @@ import type { ToDelegate, ToManager } from '../../../src/protocol/messages.ts';
 import type { Direction } from '../vectors.ts';
 import type { Fate } from './line.ts';
 
+/** Below this a busy machine may miss two acks in a row, and the delegate is right to find the line dead. */
+const UNHURRIED_HEARTBEAT_MS = 5_000;
+
+/** Whether a frame is a welcome whose heartbeats leave no time to predict what becomes of the line. */
+export function isHurriedWelcome(frame: WireFrame): boolean {
+  try {
+    const decoded = decodeToDelegate(frame);
+    if (!decoded.known || decoded.message.type !== 'welcome') return false;
+    return decoded.message.heartbeatMs < UNHURRIED_HEARTBEAT_MS;
+  } catch (thrown) {
+    if (thrown instanceof ProtocolViolation) return false;
+    throw thrown;
+  }
+}
+
 /**
  * What a frame must do to a connection, by the document alone: the codec's verdict on the frame, and the few
  * rules of PROTOCOL.md about which frame may come when. One oracle follows one connection.
