@@ -60,6 +60,8 @@ export async function dial(options: DialOptions): Promise<Transport> {
     // On by default in ws clients; it costs memory for each connection and the protocol forbids it.
     perMessageDeflate: false,
     followRedirects: false,
+    // Said outright, so that no variable of Node's (NODE_TLS_REJECT_UNAUTHORIZED) can take it back.
+    rejectUnauthorized: true,
     // The codec checks UTF-8, so that bad text ends with the protocol's own code.
     skipUTF8Validation: true,
   });

@@ -45,11 +45,15 @@ describe('TLS', () => {
   });
 
   /** What a process that trusts all these certificates meets: trust is fixed when Node starts. */
-  async function visit(what: 'send' | 'probe', url: URL): Promise<unknown> {
+  async function visit(
+    what: 'send' | 'probe',
+    url: URL,
+    trust: Record<string, string> = { NODE_EXTRA_CA_CERTS: join(folder, 'trusted.pem') },
+  ): Promise<unknown> {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', 'tsx', VISITOR, what, url.href],
-      { env: { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, 'trusted.pem') } },
+      { env: { ...process.env, ...trust } },
     );
     return JSON.parse(stdout);
   }
@@ -64,6 +68,13 @@ describe('TLS', () => {
       expect(error).to.include({ code: 'tls.untrusted', retryable: false });
       expect(error.hint).to.contain('NODE_EXTRA_CA_CERTS');
     }
+  });
+
+  it("is verified whatever Node's own variable says", async () => {
+    await using server = await Listener.tls(valid);
+    const url = server.url('/', 'https', 'localhost');
+    const met = await visit('send', url, { NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+    expect(met).to.include({ code: 'tls.untrusted' });
   });
 
   it('to a port that speaks plain HTTP fails as a handshake', async () => {
