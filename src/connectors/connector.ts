@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { DelegateError } from '../kit/errors.ts';
-import type { HttpSend } from '../kit/http-exchange.ts';
+import type { ConnectionFacts, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
 
@@ -42,22 +42,6 @@ export interface HttpPort {
   readonly send: HttpSend;
   /** Opens, and closes, a connection the very way that `send` would. */
   probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts>;
-}
-
-/** What one connection attempt showed. */
-export interface ConnectionFacts {
-  /** The address connected to. */
-  address: string;
-  /** Undefined over plain http. */
-  tls:
-    | {
-        protocol: string;
-        subject: string;
-        issuer: string;
-        /** RFC 3339. */
-        validTo: string;
-      }
-    | undefined;
 }
 
 export interface SecretsPort {

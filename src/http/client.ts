@@ -5,7 +5,7 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { Agent, buildConnector, request } from 'undici';
 import { DelegateError } from '../kit/errors.ts';
 import { deferred } from '../kit/flow.ts';
-import type { HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
+import type { ConnectionFacts, HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
 import { transportError } from './transport-error.ts';
 
@@ -27,12 +27,6 @@ export interface HttpClientOptions {
   connectTimeoutMs?: number;
   answerTimeoutMs?: number;
   maxBodyBytes?: number;
-}
-
-/** What one connection attempt showed. */
-export interface ConnectionFacts {
-  address: string;
-  tls: { protocol: string; subject: string; issuer: string; validTo: string } | undefined;
 }
 
 /**

@@ -25,6 +25,22 @@ export interface HttpResponse {
  */
 export type HttpSend = (request: HttpRequest) => Promise<HttpResponse>;
 
+/** What one connection attempt showed. */
+export interface ConnectionFacts {
+  /** The address connected to. */
+  address: string;
+  /** Undefined over plain http. */
+  tls:
+    | {
+        protocol: string;
+        subject: string;
+        issuer: string;
+        /** RFC 3339. */
+        validTo: string;
+      }
+    | undefined;
+}
+
 /** The media type of a response without its parameters, lower case; '' if there is none. */
 export function mediaType(response: Pick<HttpResponse, 'headers'>): string {
   return (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';

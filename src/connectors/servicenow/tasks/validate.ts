@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { DelegateError, type WireError } from '../../../kit/errors.ts';
 import { boundedWords } from '../../../kit/text.ts';
+import type { ConnectionFacts } from '../../../kit/http-exchange.ts';
 import { toTimestamp } from '../../../kit/time.ts';
 import { certificateFacts } from '../../../oauth/key-material.ts';
 import { jwtFacts } from '../../../oauth/jwt-facts.ts';
 import { wireErrorSchema } from '../../../protocol/messages.ts';
-import { defineTask, type ConnectionFacts, type TaskContext, type TaskType } from '../../connector.ts';
+import { defineTask, type TaskContext, type TaskType } from '../../connector.ts';
 import { authMethod, type BoundAuth } from '../auth/index.ts';
 import type { Authentication } from '../auth/method.ts';
 import type { ServiceNowClient, TableAnswer } from '../client.ts';
