@@ -1,4 +1,5 @@
 import type { TaskEffect } from '../connectors/connector.ts';
+import { forgetOldest } from '../kit/bounds.ts';
 import { deferred, type Deferred } from '../kit/flow.ts';
 import type { TaskRef, TaskResult } from '../protocol/messages.ts';
 
@@ -150,8 +151,7 @@ export class TaskTable {
     const highest = Math.max(attempt, this.#ended.get(taskId) ?? 0);
     this.#ended.delete(taskId);
     this.#ended.set(taskId, highest);
-    const [oldest] = this.#ended.keys();
-    if (oldest !== undefined && this.#ended.size > MAX_REMEMBERED_ENDED) this.#ended.delete(oldest);
+    forgetOldest(this.#ended, MAX_REMEMBERED_ENDED);
   }
 
   /** Slots in use. */

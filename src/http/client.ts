@@ -5,7 +5,12 @@ import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { Agent, buildConnector, request } from 'undici';
 import { DelegateError } from '../kit/errors.ts';
 import { deferred } from '../kit/flow.ts';
-import type { ConnectionFacts, HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
+import {
+  bareHostname,
+  type ConnectionFacts,
+  type HttpRequest,
+  type HttpResponse,
+} from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
 import { transportError } from './transport-error.ts';
 
@@ -85,7 +90,7 @@ export class HttpClient implements AsyncDisposable {
   async probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts> {
     signal.throwIfAborted();
     this.#options.guardUrl(url);
-    const hostname = url.hostname.replace(/^\[|\]$/g, '');
+    const hostname = bareHostname(url);
     const opened = deferred<Socket>();
     const attempt = this.#connect(
       {

@@ -41,6 +41,11 @@ export interface ConnectionFacts {
     | undefined;
 }
 
+/** The host of a URL as sockets take it: an IPv6 address without its brackets. */
+export function bareHostname(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
 /** The media type of a response without its parameters, lower case; '' if there is none. */
 export function mediaType(response: Pick<HttpResponse, 'headers'>): string {
   return (response.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';

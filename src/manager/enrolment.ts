@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
+import { forgetOldest } from '../kit/bounds.ts';
 import { DelegateError } from '../kit/errors.ts';
 import { Secret } from '../kit/secret.ts';
 import { toTimestamp, type Clock } from '../kit/time.ts';
@@ -185,11 +186,7 @@ export class Enrolment {
     const now = this.#clock.monotonic();
     const wrong = this.#wrong.get(address) ?? { count: 0, endsAt: now + WRONG_TOKEN_WINDOW_MS };
     this.#wrong.set(address, { ...wrong, count: wrong.count + 1 });
-    if (this.#wrong.size <= MAX_ADDRESSES) return;
-    for (const oldest of this.#wrong.keys()) {
-      this.#wrong.delete(oldest);
-      break;
-    }
+    forgetOldest(this.#wrong, MAX_ADDRESSES);
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { forgetOldest } from '../kit/bounds.ts';
 import { DelegateError } from '../kit/errors.ts';
 import { untilAborted } from '../kit/flow.ts';
 import { Secret } from '../kit/secret.ts';
@@ -160,10 +161,7 @@ export class TokenSource {
     if (usableUntil <= this.#clock.monotonic()) return;
     this.#entries.delete(key);
     this.#entries.set(key, { answer, usableUntil });
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#capacity) break;
-      this.#entries.delete(oldest);
-    }
+    forgetOldest(this.#entries, this.#capacity);
   }
 
   #abandon(key: string, flight: Flight, reason: Error): void {

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { DelegateError } from '../kit/errors.ts';
+import { bareHostname } from '../kit/http-exchange.ts';
 
 /** Where this delegate may connect to on behalf of a task. The manager can't widen it. */
 export interface DestinationRules {
@@ -58,7 +59,7 @@ function addIpv4Everywhere(
  * @param purpose what the URL is for, as the reader knows it: "serviceNowUrl"
  */
 export function assertDestination(url: URL, purpose: string, rules: DestinationRules): void {
-  const host = hostOf(url);
+  const host = bareHostname(url);
   if (isIP(host) !== 0) assertAddress(host, purpose, rules);
   const onLoopback = isLoopbackHost(host);
   if (onLoopback && !rules.allowLoopback) throw loopbackRefused(purpose, host);
@@ -92,11 +93,6 @@ export function isLoopbackHost(host: string): boolean {
   if (isIP(host) !== 0) return loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
   const name = host.replace(/\.+$/, '').toLowerCase();
   return name === 'localhost' || name.endsWith('.localhost');
-}
-
-/** The host of a URL without the brackets of an IPv6 address. */
-export function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[|\]$/g, '');
 }
 
 function loopbackRefused(purpose: string, host: string): DelegateError {

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, importJWK, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { loadIdentity, saveEnrolment, signConnectToken } from '../../src/delegate/identity.ts';
-import { DelegateError } from '../../src/kit/errors.ts';
+import { failureOf } from '../support/failure.ts';
 import type { Ed25519PublicJwk } from '../../src/protocol/enrolment.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 
@@ -18,16 +18,6 @@ const keySchema = z.object({ key: z.object({ d: z.string() }) });
 describe('the identity of a state folder', () => {
   const tempDir = tempDirs();
   const fileIn = (dir: string): string => join(dir, 'identity.json');
-
-  async function failureOf(work: Promise<unknown>): Promise<DelegateError> {
-    try {
-      await work;
-    } catch (error) {
-      if (error instanceof DelegateError) return error;
-      throw error;
-    }
-    throw new Error('it did not fail');
-  }
 
   it('is made at the first start, for its owner alone', async () => {
     const dir = join(await tempDir(), 'not', 'there', 'yet');

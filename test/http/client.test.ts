@@ -5,7 +5,8 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { deferred } from '../../src/kit/flow.ts';
-import { client, failureOf, get, Listener } from './support.ts';
+import { failureOf } from '../support/failure.ts';
+import { client, get, Listener } from './support.ts';
 
 describe('a request', () => {
   it('arrives as it was made, and its answer comes back whole', async () => {

@@ -4,7 +4,6 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { createServer as createTlsServer } from 'node:https';
 import { HttpClient, type HttpClientOptions } from '../../src/http/client.ts';
 import type { DevelopmentCertificate } from '../../src/dev/fake-identity/development-certificates.ts';
-import { DelegateError } from '../../src/kit/errors.ts';
 import type { HttpRequest } from '../../src/kit/http-exchange.ts';
 
 /** A listening server that knows its sockets, so that a test can see them end, and end them. */
@@ -83,10 +82,4 @@ export function client(options: Partial<HttpClientOptions> = {}): HttpClient {
 
 export function get(url: URL, request: Partial<HttpRequest> = {}): HttpRequest {
   return { method: 'GET', url, headers: {}, signal: AbortSignal.timeout(10_000), ...request };
-}
-
-export async function failureOf(work: Promise<unknown>): Promise<DelegateError> {
-  const outcome: unknown = await work.catch((error: unknown) => error);
-  if (outcome instanceof DelegateError) return outcome;
-  throw new Error('there was no coded failure', { cause: outcome });
 }

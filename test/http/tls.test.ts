@@ -10,7 +10,8 @@ import {
   createDevelopmentCertificate,
   type DevelopmentCertificate,
 } from '../../src/dev/fake-identity/development-certificates.ts';
-import { client, failureOf, get, Listener } from './support.ts';
+import { failureOf } from '../support/failure.ts';
+import { client, get, Listener } from './support.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const VISITOR = fileURLToPath(new URL('visitor.ts', import.meta.url));

@@ -3,13 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { deferred, Mailbox, untilAborted } from '../../src/kit/flow.ts';
-
-async function rejectionOf(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => expect.fail('was fulfilled'),
-    (reason: unknown) => reason,
-  );
-}
+import { rejectionOf } from '../support/failure.ts';
 
 function listenersOf(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length;

@@ -1,5 +1,12 @@
 import { expect } from 'chai';
-import { mediaType, retryAfterMs } from '../../src/kit/http-exchange.ts';
+import { bareHostname, mediaType, retryAfterMs } from '../../src/kit/http-exchange.ts';
+
+describe('a host name', () => {
+  it('is given without the brackets of an IPv6 address', () => {
+    expect(bareHostname(new URL('https://[::1]:8443/'))).to.equal('::1');
+    expect(bareHostname(new URL('https://acme.example:8443/'))).to.equal('acme.example');
+  });
+});
 
 describe('the media type of a response', () => {
   for (const [header, expected] of [

@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { fullJitterMs, sleep, systemClock, toTimestamp, type Clock } from '../../src/kit/time.ts';
+import { rejectionOf } from '../support/failure.ts';
 
 /** A clock that fires when it is told to, and knows its timers that are neither fired nor cancelled. */
 class HandClock implements Clock {
@@ -21,13 +22,6 @@ class HandClock implements Clock {
       callback();
     }
   }
-}
-
-async function rejectionOf(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => expect.fail('was fulfilled'),
-    (reason: unknown) => reason,
-  );
 }
 
 function listenersOf(signal: AbortSignal): number {

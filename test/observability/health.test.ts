@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect } from 'chai';
-import { DelegateError } from '../../src/kit/errors.ts';
+import { failureOf } from '../support/failure.ts';
 import { serveHealth, type HealthServer, type Readiness } from '../../src/observability/health.ts';
 
 interface Told {
@@ -14,12 +14,6 @@ async function ask(health: HealthServer, path: string, method = 'GET'): Promise<
   const response = await fetch(health.url + path, { method, headers: { connection: 'close' } });
   const text = await response.text();
   return { status: response.status, headers: response.headers, body: text === '' ? '' : JSON.parse(text) };
-}
-
-async function failureOf(work: Promise<unknown>): Promise<DelegateError> {
-  const outcome: unknown = await work.catch((error: unknown) => error);
-  if (outcome instanceof DelegateError) return outcome;
-  throw new Error('there was no coded failure', { cause: outcome });
 }
 
 describe('the health endpoints', () => {

@@ -154,7 +154,7 @@ function unlisted(response: Evidence, request: RequestFacts): DelegateError {
   const { status } = response;
   const serverSide = status >= 500;
   return failure('servicenow.unexpected-status', `${request.target} answered HTTP ${status}.`, response, {
-    category: serverSide ? 'unavailable' : status < 500 && status >= 400 ? 'refused' : 'bad-response',
+    category: serverSide ? 'unavailable' : status >= 400 ? 'refused' : 'bad-response',
     retryable: serverSide || status === 408,
     hint: 'Check what stands between the delegate and ServiceNow.',
   });

@@ -31,8 +31,10 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
       privateKey,
       passphrase,
     ]);
+    // Once for a task: it is asked for up to three times, and a PKCS#12 file is slow to open.
+    let material: KeyMaterial | undefined;
     const readKey = (): KeyMaterial =>
-      readKeyMaterial({ certificate, privateKey, passphrase, now: clock.now() });
+      (material ??= readKeyMaterial({ certificate, privateKey, passphrase, now: clock.now() }));
     return {
       user: undefined,
       keyMaterial: readKey,
@@ -59,8 +61,8 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
       warnings() {
-        const material = readKey();
-        return material.expiresSoon ? [expiresSoon(material.notAfter)] : [];
+        const { expiresSoon: endsSoon, notAfter } = readKey();
+        return endsSoon ? [expiresSoon(notAfter)] : [];
       },
     };
   },

@@ -1,3 +1,4 @@
+import { forgetOldest } from '../../../kit/bounds.ts';
 import type { Secret } from '../../../kit/secret.ts';
 
 /** How many rotated tokens are remembered; a connector has one. */
@@ -43,10 +44,7 @@ export function refreshTokensInMemory(): RefreshTokens {
     rotated(key, token) {
       newest.delete(key);
       newest.set(key, token);
-      for (const oldest of newest.keys()) {
-        if (newest.size <= MAX_REMEMBERED) break;
-        newest.delete(oldest);
-      }
+      forgetOldest(newest, MAX_REMEMBERED);
       return Promise.resolve();
     },
     isOutdated: (key) => newest.has(key),
