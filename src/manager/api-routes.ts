@@ -262,7 +262,8 @@ function taskRoutes({ scheduler }: ApiDeps): Route[] {
     bodyRoute({
       method: 'POST',
       path: `${one}/cancel`,
-      summary: 'Cancel a task; it ends when its delegate says so, or its lease',
+      summary:
+        'Cancel a task; it ends when its delegate says so, or its lease, or the wait for one that may have written',
       body: cancelSchema,
       query: { wait },
       replies: { 200: taskViewSchema, 202: taskViewSchema },

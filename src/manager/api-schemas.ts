@@ -136,11 +136,15 @@ export const taskViewSchema = z.object({
   selectors: z.array(z.string()),
   timeoutMs: z.number(),
   createdAt: time,
-  state: z.enum(['waiting', 'offered', 'running', 'ended']),
+  state: z
+    .enum(['waiting', 'offered', 'running', 'orphaned', 'ended'])
+    .describe('Orphaned: its delegate fell silent and may have written; nobody else is asked.'),
   waitingFor: z
     .string()
     .nullable()
-    .describe('Why a waiting task waits, in the words with which it fails if it waits too long.'),
+    .describe(
+      'Why a waiting task waits, in the words with which it fails if it waits too long; what an orphaned one waits for.',
+    ),
   attempt: z.number(),
   delegate: holderSchema.nullable().describe('Who has it, or had it last, and in which version.'),
   outcome: z.enum(['succeeded', 'failed', 'cancelled', 'unknown']).nullable(),

@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
+import type { Clock } from '../kit/time.ts';
 import { MAX_FRAME_BYTES, SUBPROTOCOL } from '../protocol/limits.ts';
 import { judgeConnectToken, type ConnectTokenRules } from './connect-token.ts';
 import { bearerToken, HttpProblem } from './http-io.ts';
@@ -49,7 +50,7 @@ export class ConnectEndpoint {
       });
     } catch (error) {
       if (!(error instanceof HttpProblem)) throw error;
-      refuseUpgrade(socket, error);
+      refuseUpgrade(socket, error, this.#rules.clock);
     } finally {
       this.#pending.delete(socket);
     }
@@ -93,10 +94,12 @@ export class ConnectEndpoint {
   }
 }
 
-export function refuseUpgrade(socket: Duplex, problem: HttpProblem): void {
+export function refuseUpgrade(socket: Duplex, problem: HttpProblem, clock: Clock): void {
   const body = JSON.stringify(problem.body);
   const headers: Record<string, string> = {
     connection: 'close',
+    // RFC 9110, section 6.6.1. A delegate whose clock is wrong learns here what its token should say.
+    date: new Date(clock.now()).toUTCString(),
     'content-type': 'application/json; charset=utf-8',
     'content-length': String(Buffer.byteLength(body)),
     ...problem.headers,

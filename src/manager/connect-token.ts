@@ -2,7 +2,7 @@ import { decodeProtectedHeader, errors, importJWK, jwtVerify, type JWTPayload } 
 import { z } from 'zod';
 import type { Clock } from '../kit/time.ts';
 import { CONNECT_TOKEN_LIFE_S, CONNECT_TOKEN_SKEW_S, CONNECT_TOKEN_TYPE } from '../protocol/limits.ts';
-import type { DelegateRecord } from './store.ts';
+import type { Collection, DelegateRecord, SeenTokenRecord } from './store.ts';
 
 /** More characters are no connect token of this protocol. */
 const MAX_TOKEN_CHARS = 8_192;
@@ -110,32 +110,42 @@ function unauthorized(reason: string): ConnectJudgement {
 
 /**
  * Token ids that were used, until they would have expired anyway. When it is full it refuses rather than
- * forgets: forgetting one early would let it be replayed. It does not outlive a restart; within the two
- * minutes after one a token could be used twice, by someone who can read TLS traffic.
+ * forgets: forgetting one early would let it be replayed. It is in the store, so that a restart forgets none.
  */
 export class ReplayCache {
-  readonly #expiries = new Map<string, number>();
+  readonly #tokens: Collection<SeenTokenRecord>;
   readonly #capacity: number;
+  #size: number;
 
-  constructor(capacity: number = MAX_REMEMBERED_TOKENS) {
+  constructor(tokens: Collection<SeenTokenRecord>, capacity: number = MAX_REMEMBERED_TOKENS) {
+    this.#tokens = tokens;
     this.#capacity = capacity;
+    this.#size = [...tokens.values()].length;
   }
 
   get size(): number {
-    return this.#expiries.size;
+    return this.#size;
   }
 
   /** Times in seconds since the epoch. */
   remember(id: string, expiresAtS: number, nowS: number): 'new' | 'seen' | 'full' {
-    const known = this.#expiries.get(id);
-    if (known !== undefined && known > nowS) return 'seen';
-    if (this.#expiries.size >= this.#capacity) this.#forgetExpired(nowS);
-    if (this.#expiries.size >= this.#capacity) return 'full';
-    this.#expiries.set(id, expiresAtS);
+    const known = this.#tokens.get(id);
+    if (known !== undefined && known.expiresAtS > nowS) return 'seen';
+    if (known !== undefined) this.#forget(id);
+    if (this.#size >= this.#capacity) this.#forgetExpired(nowS);
+    if (this.#size >= this.#capacity) return 'full';
+    this.#tokens.put(id, { id, expiresAtS });
+    this.#size += 1;
     return 'new';
   }
 
   #forgetExpired(nowS: number): void {
-    for (const [id, expiresAtS] of this.#expiries) if (expiresAtS <= nowS) this.#expiries.delete(id);
+    const expired = [...this.#tokens.values()].filter(({ expiresAtS }) => expiresAtS <= nowS);
+    for (const { id } of expired) this.#forget(id);
+  }
+
+  #forget(id: string): void {
+    this.#tokens.delete(id);
+    this.#size -= 1;
   }
 }

@@ -93,7 +93,7 @@ export async function startManager(options: ManagerOptions = {}): Promise<Manage
       audiences:
         options.publicUrl === undefined ? loopbackSpellings(url, port) : spellings(options.publicUrl),
       delegateByThumbprint: (thumbprint) => enrolment.delegateByThumbprint(thumbprint),
-      seen: new ReplayCache(),
+      seen: new ReplayCache(store.seenTokens),
       clock,
     },
     sessions,
@@ -118,7 +118,11 @@ export async function startManager(options: ManagerOptions = {}): Promise<Manage
   });
   server.on('upgrade', (request, socket, head) => {
     if (pathOf(request.url).split('?', 1)[0] !== CONNECT_PATH) {
-      refuseUpgrade(socket, new HttpProblem(404, 'not-found', 'There is no WebSocket at this address.'));
+      refuseUpgrade(
+        socket,
+        new HttpProblem(404, 'not-found', 'There is no WebSocket at this address.'),
+        clock,
+      );
       return;
     }
     connect.upgrade(request, socket, head).catch((error: unknown) => {

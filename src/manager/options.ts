@@ -44,9 +44,9 @@ export interface ManagerOptions {
   helloWithinMs?: number | undefined;
   /** Default, and most, 1 MiB. */
   maxFrameBytes?: number | undefined;
-  /** Begun attempts of one task that may lose their lease before the task fails. Default 3. */
+  /** Begun attempts of one reading task that may lose their lease before the task fails. Default 3. */
   maxAttempts?: number | undefined;
-  /** How long a task waits for a delegate that may take it. Default 60 s. */
+  /** How long a task waits for a delegate that may take it, or for a silent one that may have written. Default 60 s. */
   queueTimeoutMs?: number | undefined;
   /** Least interval between two looks at a ticket. Default 10 s; lower it for development alone. */
   minRetryIntervalMs?: number | undefined;

@@ -1,14 +1,21 @@
 import type { WireError } from '../kit/errors.ts';
-import type { DelegateIdentity, RejectCode } from '../protocol/messages.ts';
+import type { DelegateIdentity, RejectCode, TaskEffect } from '../protocol/messages.ts';
 import { gatesFor, passes, tooOldMessage, type Gate, type Gated } from './gates.ts';
 import type { Refusal, TaskRecord } from './store.ts';
+
+/** A task type as a delegate declares it. */
+interface KnownType {
+  readonly name: string;
+  readonly version: number;
+  readonly effect?: TaskEffect | undefined;
+}
 
 /** A connected delegate as the choice sees it. */
 export interface Candidate {
   readonly delegate: DelegateIdentity;
   /** In the form of `normalTag`; its name is among them. */
   readonly tags: ReadonlySet<string>;
-  readonly tasks: readonly { readonly name: string; readonly version: number }[];
+  readonly tasks: readonly KnownType[];
   readonly capabilities: readonly string[];
   /** Assigns that may be sent now; 0 while it drains or is paused. */
   readonly freeCredit: number;
@@ -27,8 +34,8 @@ type PlacedTask = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 
 interface PlacementHints {
   /** Delegates that asked to be left alone for a while. */
   readonly cooling: (delegateId: string) => boolean;
-  /** Whoever missed the last offer is asked again only if there is nobody else. */
-  readonly avoid: string | undefined;
+  /** Rather not asked, though able: how many things speak against it. Somebody else with credit comes first. */
+  readonly reluctance: (delegateId: string) => number;
 }
 
 /** Selectors and tags are compared trimmed and without regard to case. */
@@ -62,7 +69,7 @@ export function place<C extends Candidate>(
   }
 
   const free = able.filter((candidate) => candidate.freeCredit > 0 && !hints.cooling(candidate.delegate.id));
-  const rank = (candidate: C): number => (candidate.delegate.id === hints.avoid ? 1 : 0);
+  const rank = (candidate: C): number => hints.reluctance(candidate.delegate.id);
   const [best] = free.sort((a, b) => rank(a) - rank(b) || b.freeCredit - a.freeCredit);
   return best === undefined ? { kind: 'wait', blocked: 'no-capacity' } : { kind: 'offer', candidate: best };
 }
@@ -71,8 +78,17 @@ function hasTags(candidate: Candidate, selectors: readonly string[]): boolean {
   return selectors.every((selector) => candidate.tags.has(normalTag(selector)));
 }
 
+/** What the task may do at this delegate, which alone knows its own code (PROTOCOL.md, section 3.1). */
+export function effectAt(candidate: Candidate, task: Pick<PlacedTask, 'name' | 'version'>): TaskEffect {
+  return typesOf(candidate, task).some(({ effect }) => effect === 'writes') ? 'writes' : 'reads';
+}
+
+function typesOf(candidate: Candidate, task: Pick<PlacedTask, 'name' | 'version'>): KnownType[] {
+  return candidate.tasks.filter(({ name, version }) => name === task.name && version === task.version);
+}
+
 function knows(candidate: Candidate, task: PlacedTask): boolean {
-  return candidate.tasks.some((known) => known.name === task.name && known.version === task.version);
+  return typesOf(candidate, task).length > 0;
 }
 
 /**

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Timer } from '../kit/time.ts';
 import { ProtocolViolation } from '../protocol/codec.ts';
 import {
   keyOf,
   type Hello,
   type Json,
-  type TaskAssign,
   type TaskProgress,
   type TaskRef,
   type TaskReject,
@@ -13,40 +11,33 @@ import {
   type ToDelegate,
 } from '../protocol/messages.ts';
 import type { Settings } from './options.ts';
-import {
-  isFinalRefusal,
-  place,
-  refusalError,
-  type Blocked,
-  type Candidate,
-  type Placement,
-} from './placement.ts';
-import type { TaskRecord, TaskState } from './store.ts';
+import { effectAt, isFinalRefusal, refusalError } from './placement.ts';
+import { Reluctance } from './reluctance.ts';
+import { lastHolderId, Seats, type Seat } from './seats.ts';
+import type { TaskRecord } from './store.ts';
 import {
   cancelledError,
+  endingBy,
   leaseExpiredError,
   notAcceptedError,
-  queueTimeoutError,
+  outcomeUnknownError,
+  overranError,
   unsendableError,
-  whyWaiting,
+  whyOrphaned,
+  type Ending,
 } from './task-endings.ts';
 import type { TaskSigner } from './task-signing.ts';
-import { isHeld, TaskTable, type HeldTask } from './task-table.ts';
+import {
+  isAccepted,
+  isHeld,
+  mayHaveWritten,
+  TaskTable,
+  type AcceptedTask,
+  type HeldTask,
+} from './task-table.ts';
 
 /** Offers of one task that may come to nothing before any work began. */
 const MAX_MISSES = 20;
-/** How long a delegate is left alone with a task that it rejected without saying for how long. */
-const REJECT_COOLING_MS = 1_000;
-const MAX_REJECT_COOLING_MS = 60_000;
-
-/** One connected delegate, as the scheduler speaks to it. */
-export interface Seat extends Candidate {
-  /** Spends one credit. Throws `ProtocolViolation` if the frame can't be sent to anyone. */
-  offer(assign: TaskAssign): void;
-  send(message: ToDelegate): void;
-  /** Names the attempt in the next `lost`. */
-  disown(ref: TaskRef): void;
-}
 
 export interface TaskRequest {
   readonly name: string;
@@ -57,21 +48,30 @@ export interface TaskRequest {
   readonly timeoutMs: number;
 }
 
-type Ended = Extract<TaskState, { at: 'ended' }>;
+/** How the manager comes to doubt that a holder will end its attempt. */
+type Loss = 'accept-overdue' | 'not-held' | 'given-up' | 'lease-expired' | 'overran' | 'never-returned';
+
+/** What the end of a held task's clock says. */
+const OVERDUE = {
+  offered: 'accept-overdue',
+  running: 'lease-expired',
+  orphaned: 'never-returned',
+} as const;
 
 /** Decides for every task who works on it, and which attempt counts. */
 export class Scheduler {
   readonly #settings: Settings;
   readonly #signer: TaskSigner | undefined;
   readonly #table: TaskTable;
-  readonly #seats = new Map<string, Seat>();
-  /** By task and delegate: rejected a moment ago. */
-  readonly #cooling = new Map<string, Timer>();
+  readonly #reluctance: Reluctance;
+  readonly #seats: Seats;
 
   constructor(settings: Settings, signer: TaskSigner | undefined) {
     this.#settings = settings;
     this.#signer = signer;
     this.#table = new TaskTable(settings, (task) => this.#overdue(task));
+    this.#reluctance = new Reluctance(settings.clock, (taskId) => this.#placeAgain(taskId));
+    this.#seats = new Seats(this.#reluctance);
   }
 
   // --- what the API asks ----------------------------------------------------------------------------------
@@ -100,12 +100,10 @@ export class Scheduler {
     return this.#table.get(taskId);
   }
 
-  /** Why a waiting task waits, in a sentence; null for a task that does not. */
+  /** Why a waiting or orphaned task waits, in a sentence; null for a task that does not. */
   waitingFor(task: TaskRecord): string | null {
-    if (task.state.at !== 'waiting') return null;
-    const placement = this.#choose(task);
-    if (placement.kind === 'fail') return placement.error.message;
-    return whyWaiting(task, blockedBy(placement), [...this.#seats.values()]);
+    if (isAccepted(task) && task.state.at === 'orphaned') return whyOrphaned(task);
+    return task.state.at === 'waiting' ? this.#seats.whyWaiting(task) : null;
   }
 
   tasks(): TaskRecord[] {
@@ -119,7 +117,7 @@ export class Scheduler {
     if (!isHeld(task)) return this.#end(task, { outcome: 'cancelled', error: cancelledError(reason) });
     const { holder } = task.state;
     const asked = this.#table.note({ ...task, cancelReason: reason }, 'cancel-requested', holder, reason);
-    this.#seats.get(holder.delegateId)?.send(cancelFrame(asked, reason));
+    this.#seats.of(holder.delegateId)?.send(cancelFrame(asked, reason));
     return asked;
   }
 
@@ -131,29 +129,36 @@ export class Scheduler {
   // --- what sessions tell -----------------------------------------------------------------------------------
 
   /**
-   * Compares what a delegate says it has with what it was given: at `hello`, and at `goodbye`. What it does not
-   * name is offered again.
-   * Returns those of `running` that are not its own any more.
+   * Compares what a delegate says at `hello` with what it was given. Returns those of `running` that are not its
+   * own any more.
    */
   reconcile(seat: Seat, said: Pick<Hello, 'running' | 'unacknowledged'>): TaskRef[] {
-    const named = new Set([...said.running, ...said.unacknowledged].map(keyOf));
-    for (const task of this.#table.held()) {
-      if (task.state.holder.delegateId !== seat.delegate.id) continue;
-      // Named, so it was received, whether or not its accept got through before the cut.
-      if (named.has(keyOf(task))) this.#accept(task);
-      else this.#lose(task, 'not-held');
+    const running = new Set(said.running.map(keyOf));
+    const unacknowledged = new Set(said.unacknowledged.map(keyOf));
+    for (const task of this.#table.heldBy(seat.delegate.id)) {
+      if (running.has(keyOf(task))) this.#keep(task);
+      else if (unacknowledged.has(keyOf(task))) this.#awaitResult(task);
+      // Offered or accepted on the older connection while this one was opening: hello may be older than that.
+      else if (!this.#table.heldAfter(task, seat.openedAt)) this.#lose(task, 'not-held');
     }
     return said.running.filter((ref) => this.#heldBy(seat, ref) === undefined);
   }
 
+  /** What a delegate has not finished at its `goodbye` it has given up, so nobody needs to wait for the lease. */
+  left(seat: Seat, unacknowledged: readonly TaskRef[]): void {
+    const finished = new Set(unacknowledged.map(keyOf));
+    for (const task of this.#table.heldBy(seat.delegate.id)) {
+      if (finished.has(keyOf(task))) this.#awaitResult(task);
+      else if (task.state.at !== 'orphaned') this.#lose(task, 'given-up');
+    }
+  }
+
   /** From now on the delegate is offered tasks, as far as its credit goes. */
   seat(seat: Seat): void {
-    this.#seats.set(seat.delegate.id, seat);
-    for (const task of this.#table.held()) {
+    this.#seats.add(seat);
+    for (const task of this.#table.heldBy(seat.delegate.id)) {
       // A cancel that was asked for while the delegate was away.
-      if (task.cancelReason !== null && task.state.holder.delegateId === seat.delegate.id) {
-        seat.send(cancelFrame(task, task.cancelReason));
-      }
+      if (task.cancelReason !== null) seat.send(cancelFrame(task, task.cancelReason));
     }
     // Even without credit: a task that only too old delegates could take is not to wait for one.
     this.#dispatch(() => true);
@@ -161,26 +166,26 @@ export class Scheduler {
 
   /** Its tasks stay its own until their leases end. A newer seat of the same delegate is left alone. */
   unseat(seat: Seat): void {
-    if (this.#seats.get(seat.delegate.id) === seat) this.#seats.delete(seat.delegate.id);
+    this.#seats.remove(seat);
   }
 
   creditChanged(): void {
-    this.#dispatch(() => [...this.#seats.values()].some((seat) => seat.freeCredit > 0));
+    this.#dispatch(() => this.#seats.haveCredit);
   }
 
   accepted(seat: Seat, ref: TaskRef): void {
+    const { taskId, attempt } = ref;
     const task = this.#heldBy(seat, ref);
-    if (task === undefined) {
-      seat.disown(ref);
-      return;
-    }
-    this.#accept(task);
-    seat.send({ type: 'accept.ack', taskId: ref.taskId, attempt: ref.attempt });
+    if (task !== undefined) this.#keep(task);
+    // Recorded before it is sent: from the acknowledgement on, the delegate may write.
+    if (this.#heldBy(seat, ref) === undefined) seat.disown(ref);
+    else seat.send({ type: 'accept.ack', taskId, attempt });
   }
 
   rejected(seat: Seat, reject: TaskReject): void {
     const task = this.#heldBy(seat, reject);
-    if (task === undefined) return;
+    // After its accept a reject can't be true; the lease decides.
+    if (task?.state.at !== 'offered') return;
     const { holder } = task.state;
     const refusal = { holder, code: reject.code, message: reject.message };
     const final = isFinalRefusal(reject.code);
@@ -200,7 +205,7 @@ export class Scheduler {
     } else if (!final && rejected.misses >= MAX_MISSES) {
       this.#end(rejected, { outcome: 'failed', error: refusalError(refusal) });
     } else {
-      if (!final) this.#cool(task.taskId, holder.delegateId, reject.retryAfterMs ?? REJECT_COOLING_MS);
+      if (!final) this.#reluctance.notNow(task.taskId, holder.delegateId, reject.retryAfterMs);
       this.#place(rejected);
     }
   }
@@ -219,19 +224,9 @@ export class Scheduler {
     const { taskId, attempt } = result;
     const task = this.task(taskId);
     if (task !== undefined && this.#counts(task, seat, result)) {
-      this.#end(task, {
-        outcome: result.outcome,
-        ...(result.outcome === 'succeeded' ? { output: result.output } : { error: result.error }),
-        // Who it is was proven at connect; which version did the work only the result itself can say.
-        holder: {
-          delegateId: seat.delegate.id,
-          name: result.delegate.name,
-          version: result.delegate.version,
-        },
-        timing: result.timing,
-      });
+      this.#end(task, endingBy(result, seat.delegate.id));
     } else {
-      const fields = { taskId, attempt, delegateId: seat.delegate.id };
+      const fields = { taskId, attempt, delegateId: seat.delegate.id, outcome: result.outcome };
       this.#settings.log.info(fields, 'acknowledged a result that does not count');
     }
     seat.send({ type: 'result.ack', taskId, attempt });
@@ -242,15 +237,15 @@ export class Scheduler {
     return listed.filter((ref) => {
       const task = this.#heldBy(seat, ref);
       // An offered task may be listed before its accept is sent; its own deadline goes on.
-      if (task?.state.at === 'running') this.#table.renew(task);
-      return task === undefined;
+      if (task !== undefined && isAccepted(task)) this.#keep(task);
+      return this.#heldBy(seat, ref) === undefined;
     });
   }
 
   /** Ends every timer and every wait; tasks stay in the store as they are. */
   close(): void {
     this.#table.close();
-    for (const timer of this.#cooling.values()) timer.cancel();
+    this.#reluctance.close();
   }
 
   // --- inside -----------------------------------------------------------------------------------------------
@@ -277,23 +272,15 @@ export class Scheduler {
     for (const { taskId } of this.#table.open()) {
       if (!worthwhile()) return;
       // Read again: placing one task may, through an observer, have moved another.
-      const task = this.task(taskId);
-      if (task !== undefined) this.#place(task);
+      this.#placeAgain(taskId);
     }
   }
 
   #place(task: TaskRecord): void {
     if (task.state.at !== 'waiting' || this.#table.closed) return;
-    const placement = this.#choose(task);
+    const placement = this.#seats.choose(task);
     if (placement.kind === 'fail') this.#end(task, { outcome: 'failed', error: placement.error });
     else if (placement.kind === 'offer') this.#offer(task, placement.candidate);
-  }
-
-  #choose(task: TaskRecord): Placement<Seat> {
-    return place(task, [...this.#seats.values()], {
-      cooling: (delegateId) => this.#cooling.has(coolingKey(task.taskId, delegateId)),
-      avoid: lastHolderId(task),
-    });
   }
 
   #offer(task: TaskRecord, seat: Seat): void {
@@ -304,7 +291,8 @@ export class Scheduler {
     const { delegate } = seat;
     const holder = { delegateId: delegate.id, name: delegate.name, version: delegate.version };
     // Recorded before it is sent: after a crash in between, the attempt number is never used twice.
-    const offered = this.#table.move({ ...task, attempt }, { at: 'offered', holder }, 'offered', holder);
+    const state = { at: 'offered', holder, effect: effectAt(seat, task) } as const;
+    const offered = this.#table.move({ ...task, attempt }, state, 'offered', holder);
     try {
       seat.offer({ type: 'task.assign', ...assign, ...(signature === undefined ? {} : { signature }) });
     } catch (error) {
@@ -313,20 +301,41 @@ export class Scheduler {
     }
   }
 
-  #accept(task: HeldTask): void {
-    const { at, holder } = task.state;
-    if (at === 'running') this.#table.renew(task);
-    else this.#table.move(task, { at: 'running', holder }, 'accepted', holder);
+  /** Its holder says that it has it, so it is the holder's; unless it should have ended long ago. */
+  #keep(task: HeldTask): void {
+    const { holder, effect } = task.state;
+    if (!isAccepted(task)) {
+      this.#reluctance.offerTaken(holder.delegateId);
+      const acceptedAt = this.#table.now();
+      this.#table.move(task, { at: 'running', holder, effect, acceptedAt }, 'accepted', holder);
+    } else if (this.#table.hasOverrun(task)) {
+      this.#lose(task, 'overran');
+    } else if (task.state.at === 'orphaned') {
+      this.#table.move(task, { ...task.state, at: 'running' }, 'reclaimed', holder);
+    } else {
+      this.#table.renew(task);
+    }
   }
 
-  /** The attempt is given up; the task is offered again, unless it has had its share. */
-  #lose(task: HeldTask, what: 'lease-expired' | 'accept-overdue' | 'not-held'): void {
-    const { at, holder } = task.state;
-    const counted = at === 'running' ? { losses: task.losses + 1 } : { misses: task.misses + 1 };
-    const lost = this.#table.move({ ...task, ...counted }, { at: 'waiting' }, what, holder);
-    this.#seats.get(holder.delegateId)?.disown(task);
+  /** Its holder has finished it. A promise that is not kept does not renew the lease for ever. */
+  #awaitResult(task: HeldTask): void {
+    if (task.state.at === 'orphaned' || (isAccepted(task) && this.#table.hasOverrun(task))) return;
+    this.#keep(task);
+  }
+
+  /** The attempt is in doubt: waited for if it may have written, else given up and offered again. */
+  #lose(task: HeldTask, loss: Loss): void {
+    if (mayHaveWritten(task)) return this.#doubt(task, loss);
+    const { holder } = task.state;
+    const counted = isAccepted(task) ? { losses: task.losses + 1 } : { misses: task.misses + 1 };
+    if (!isAccepted(task)) this.#reluctance.offerMissed(holder.delegateId);
+    const lost = this.#table.move({ ...task, ...counted }, { at: 'waiting' }, loss, holder);
+    this.#seats.of(holder.delegateId)?.disown(task);
     if (task.cancelReason !== null) {
       this.#end(lost, { outcome: 'cancelled', error: cancelledError(task.cancelReason) });
+    } else if (isAccepted(task) && loss === 'overran') {
+      // Elsewhere it would hold another slot, and the next: what does not end here ends nowhere.
+      this.#end(lost, { outcome: 'failed', error: overranError(task), holder });
     } else if (lost.losses >= this.#settings.maxAttempts) {
       this.#end(lost, { outcome: 'failed', error: leaseExpiredError(lost) });
     } else if (lost.misses >= MAX_MISSES) {
@@ -336,24 +345,30 @@ export class Scheduler {
     }
   }
 
-  #overdue(task: TaskRecord): void {
-    if (isHeld(task)) {
-      this.#lose(task, task.state.at === 'running' ? 'lease-expired' : 'accept-overdue');
-      return;
+  /** No second attempt: its holder is waited for, as long as it may still tell. Whoever asked to cancel waits too. */
+  #doubt(task: AcceptedTask, loss: Loss): void {
+    const { holder } = task.state;
+    switch (loss) {
+      case 'not-held':
+      case 'overran':
+      case 'never-returned': {
+        const noted = this.#table.note(task, loss, holder);
+        this.#seats.of(holder.delegateId)?.disown(task);
+        this.#end(noted, { outcome: 'unknown', error: outcomeUnknownError(task, loss) });
+        return;
+      }
+      default:
+        this.#table.move(task, { ...task.state, at: 'orphaned' }, 'orphaned', holder, loss);
     }
-    const placement = this.#choose(task);
-    const connected = [...this.#seats.values()];
-    const error =
-      placement.kind === 'fail'
-        ? placement.error
-        : queueTimeoutError(task, blockedBy(placement), connected, this.#settings.queueTimeoutMs);
+  }
+
+  #overdue(task: TaskRecord): void {
+    if (isHeld(task)) return this.#lose(task, OVERDUE[task.state.at]);
+    const error = this.#seats.waitedInVain(task, this.#settings.queueTimeoutMs);
     this.#end(task, { outcome: 'failed', error });
   }
 
-  #end(
-    task: TaskRecord,
-    ending: Pick<Ended, 'outcome' | 'output' | 'error'> & Partial<Pick<Ended, 'holder' | 'timing'>>,
-  ): TaskRecord {
+  #end(task: TaskRecord, ending: Ending): TaskRecord {
     const holder = ending.holder ?? (isHeld(task) ? task.state.holder : null);
     const detail = ending.error === undefined ? ending.outcome : `${ending.outcome}: ${ending.error.code}`;
     const finishedAt = this.#table.now();
@@ -366,31 +381,12 @@ export class Scheduler {
     );
   }
 
-  #cool(taskId: string, delegateId: string, wantedMs: number): void {
-    const key = coolingKey(taskId, delegateId);
-    this.#cooling.get(key)?.cancel();
-    const timer = this.#settings.clock.after(Math.min(wantedMs, MAX_REJECT_COOLING_MS), () => {
-      this.#cooling.delete(key);
-      const task = this.task(taskId);
-      if (task !== undefined) this.#place(task);
-    });
-    this.#cooling.set(key, timer);
+  #placeAgain(taskId: string): void {
+    const task = this.task(taskId);
+    if (task !== undefined) this.#place(task);
   }
-}
-
-/** A free delegate is one that has become free this very moment: until now there was none. */
-function blockedBy(placement: Exclude<Placement<Seat>, { kind: 'fail' }>): Blocked {
-  return placement.kind === 'wait' ? placement.blocked : 'no-capacity';
-}
-
-function lastHolderId(task: TaskRecord): string | undefined {
-  return task.history.findLast(({ what }) => what === 'offered')?.holder?.delegateId;
 }
 
 function cancelFrame({ taskId, attempt }: TaskRecord, reason: string): ToDelegate {
   return { type: 'task.cancel', taskId, attempt, reason };
-}
-
-function coolingKey(taskId: string, delegateId: string): string {
-  return `${taskId} ${delegateId}`;
 }

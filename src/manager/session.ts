@@ -17,7 +17,8 @@ import {
 import { buildNumber } from '../protocol/version.ts';
 import type { Settings } from './options.ts';
 import { normalTag } from './placement.ts';
-import type { Scheduler, Seat } from './scheduler.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Seat } from './seats.ts';
 import type { DelegateRecord } from './store.ts';
 
 /**
@@ -70,6 +71,7 @@ export class Session implements Seat {
   readonly sessionId = randomUUID();
   readonly delegateId: string;
   readonly since: string;
+  readonly openedAt: number;
   readonly #record: DelegateRecord;
   readonly #socket: WebSocket;
   readonly #settings: Settings;
@@ -105,6 +107,7 @@ export class Session implements Seat {
     const { name, instanceId, version } = delegate;
     this.#identity = { id: delegate.delegateId, name, instanceId, version };
     this.since = toTimestamp(deps.settings.clock.now());
+    this.openedAt = deps.settings.clock.monotonic();
     this.#overdue = this.#closeAfter(deps.settings.helloWithinMs, 'no hello');
 
     socket.on('message', (data, binary) => {
@@ -302,8 +305,7 @@ export class Session implements Seat {
         return;
       case 'goodbye':
         this.#taking = 'leaving';
-        // What it still names as running it has given up, so nobody needs to wait for the lease.
-        this.#scheduler.reconcile(this, { running: [], unacknowledged: message.unacknowledged });
+        this.#scheduler.left(this, message.unacknowledged);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Secret } from '../kit/secret.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
-import type { Json, RejectCode, TaskResult, TaskTiming } from '../protocol/messages.ts';
+import type { Json, RejectCode, TaskEffect, TaskResult, TaskTiming } from '../protocol/messages.ts';
 
 /**
  * Everything that must outlive a restart. The calls are synchronous on purpose: a frame is judged, recorded and
@@ -24,6 +24,7 @@ export interface ManagerStore {
   readonly tasks: Collection<TaskRecord>;
   readonly approvals: Collection<ApprovalRecord>;
   readonly signingKeys: Collection<SigningKeyRecord>;
+  readonly seenTokens: Collection<SeenTokenRecord>;
 }
 
 export interface EnrolmentTokenRecord {
@@ -69,6 +70,13 @@ export interface SigningKeyRecord {
   readonly privateKey: Secret;
 }
 
+/** A connect token that was used; kept until it would not be accepted anyway. */
+export interface SeenTokenRecord {
+  readonly id: string;
+  /** Seconds since the epoch, as in the token itself. */
+  readonly expiresAtS: number;
+}
+
 /** Which delegate, in which version, held an attempt. */
 export interface Holder {
   readonly delegateId: string;
@@ -83,17 +91,28 @@ type TaskOutcome = 'succeeded' | 'failed' | 'cancelled' | 'unknown';
 
 /**
  * ```
- *            offer             accept
- *  waiting ────────► offered ────────► running ──► ended
- *     ▲  │              │                 │          ▲
- *     │  └── overdue, unplaceable, cancel ┼──────────┤ result, maxAttempts
- *     └──── rejected, not received ───────┴ lease expired
+ *           offer             accept             result, overran
+ *  waiting ────────► offered ───────► running ───────────────────► ended
+ *   ▲ ▲ │               │             │  ▲ │                       ▲  ▲
+ *   │ │ └─ overdue, unplaceable, cancelled ────────────────────────┘  │
+ *   │ └─ not taken ─────┘             │  │ │ lost, may have written   │
+ *   └─ lost, only reads ──────────────┘  │ ▼                          │
+ *                            named again orphaned ────────────────────┘
+ *                                         result, forgotten, wait over
  * ```
+ *
+ * What became of an orphaned attempt only its holder can tell, so it is given to nobody else.
  */
 export type TaskState =
   | { readonly at: 'waiting' }
-  | { readonly at: 'offered'; readonly holder: Holder }
-  | { readonly at: 'running'; readonly holder: Holder }
+  | { readonly at: 'offered'; readonly holder: Holder; readonly effect: TaskEffect }
+  | {
+      readonly at: 'running' | 'orphaned';
+      readonly holder: Holder;
+      /** As the holder declared it when the attempt was offered; an orphaned one `writes`. */
+      readonly effect: TaskEffect;
+      readonly acceptedAt: string;
+    }
   | {
       readonly at: 'ended';
       readonly outcome: TaskOutcome;
@@ -115,7 +134,12 @@ export interface TaskEvent {
     | 'rejected'
     | 'accept-overdue'
     | 'not-held'
+    | 'given-up'
     | 'lease-expired'
+    | 'orphaned'
+    | 'reclaimed'
+    | 'overran'
+    | 'never-returned'
     | 'cancel-requested'
     | 'ended';
   readonly holder: Holder | null;
@@ -193,6 +217,7 @@ export function createMemoryStore(): ManagerStore {
     tasks: memoryCollection(),
     approvals: memoryCollection(),
     signingKeys: memoryCollection(),
+    seenTokens: memoryCollection(),
   };
 }
 

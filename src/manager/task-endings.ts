@@ -1,18 +1,45 @@
 import type { WireError } from '../kit/errors.ts';
 import type { Blocked, Candidate } from './placement.ts';
-import type { Holder, TaskRecord } from './store.ts';
+import type { TaskResult } from '../protocol/messages.ts';
+import type { Holder, TaskEvent, TaskRecord, TaskState } from './store.ts';
+import type { AcceptedTask } from './task-table.ts';
 
 /** One sentence is not to hold thousands of delegates. */
 const MAX_NAMED_DELEGATES = 10;
 
+type Ended = Extract<TaskState, { at: 'ended' }>;
+
+/** How a task ends; who worked on it last is known, or is whoever has it. */
+export type Ending = Pick<Ended, 'outcome' | 'output' | 'error'> & Partial<Pick<Ended, 'holder' | 'timing'>>;
+
+/** By a result of this delegate. Who it is was proven at connect; which version did the work only it can say. */
+export function endingBy(result: TaskResult, delegateId: string): Ending {
+  const { name, version } = result.delegate;
+  return {
+    outcome: result.outcome,
+    ...(result.outcome === 'succeeded' ? { output: result.output } : { error: result.error }),
+    holder: { delegateId, name, version },
+    timing: result.timing,
+  };
+}
+
 /** The errors that the manager itself ends a task with. Each tells what was tried, not only that it failed. */
 
+/** How an attempt was lost, as its story tells it. */
+const LOST: Readonly<Partial<Record<TaskEvent['what'], string>>> = {
+  'lease-expired': 'lost its lease',
+  'not-held': 'was forgotten',
+  'given-up': 'was given up',
+};
+
 export function leaseExpiredError(task: TaskRecord): WireError {
-  const lost = task.history.filter(({ what }) => what === 'lease-expired' || what === 'not-held');
-  const story = lost.map(
-    ({ attempt, what, holder, at }) =>
-      `attempt ${attempt} at ${describe(holder)} ${what === 'lease-expired' ? 'lost its lease' : 'was forgotten'} ${at}`,
-  );
+  const begun = new Set(task.history.flatMap(({ attempt, what }) => (what === 'accepted' ? attempt : [])));
+  const story = task.history.flatMap(({ attempt, what, holder, at }) => {
+    const how = LOST[what];
+    return how === undefined || !begun.has(attempt)
+      ? []
+      : [`attempt ${attempt} at ${describe(holder)} ${how} ${at}`];
+  });
   return {
     code: 'lease-expired',
     message: `${task.losses} attempts were begun and none came back: ${story.join('; ')}`,
@@ -24,7 +51,7 @@ export function leaseExpiredError(task: TaskRecord): WireError {
 }
 
 export function notAcceptedError(task: TaskRecord): WireError {
-  const last = task.history.findLast(({ what }) => what === 'accept-overdue' || what === 'not-held');
+  const last = task.history.findLast(({ what }) => what === 'accept-overdue' || LOST[what] !== undefined);
   return {
     code: 'not-accepted',
     message: `${task.misses} offers came to nothing; the last, attempt ${task.attempt}, to ${describe(last?.holder ?? null)}`,
@@ -32,6 +59,49 @@ export function notAcceptedError(task: TaskRecord): WireError {
     category: 'unavailable',
     retryable: true,
   };
+}
+
+/** Its holder still names it as running a full lease after it should have ended. */
+export function overranError(task: AcceptedTask): WireError {
+  return {
+    code: 'overran',
+    message: `${taken(task)} and still names it as running, though it was to end within ${task.timeoutMs} ms`,
+    hint: 'The work does not stop at its deadline; look into the log of this delegate.',
+    category: 'timeout',
+    retryable: true,
+  };
+}
+
+/** The end of an attempt that may have written, when nobody can say any more whether it has. */
+export function outcomeUnknownError(
+  task: AcceptedTask,
+  why: 'not-held' | 'overran' | 'never-returned',
+): WireError {
+  const story = {
+    'not-held': 'came back without any memory of it',
+    overran: `still names it as running, though it was to end within ${task.timeoutMs} ms`,
+    'never-returned': 'did not come back with it in time',
+  }[why];
+  const { holder, acceptedAt } = task.state;
+  return {
+    code: 'outcome-unknown',
+    message: `${taken(task)} and ${story}; whether it has written is not known`,
+    hint: 'Look at the record before doing it again.',
+    category: 'ambiguous',
+    retryable: false,
+    details: {
+      attempt: task.attempt,
+      delegateId: holder.delegateId,
+      delegate: holder.name,
+      version: holder.version,
+      acceptedAt,
+    },
+  };
+}
+
+/** What an orphaned task waits for. */
+export function whyOrphaned(task: AcceptedTask): string {
+  return `${taken(task)} and is silent about it; it may have written, so nobody else is asked`;
 }
 
 /** Why a task waits, in a sentence that names whoever is connected. */
@@ -75,6 +145,10 @@ export function unsendableError(complaint: string): WireError {
     category: 'invalid-input',
     retryable: false,
   };
+}
+
+function taken({ attempt, state }: AcceptedTask): string {
+  return `Delegate ${describe(state.holder)} took attempt ${attempt} at ${state.acceptedAt}`;
 }
 
 function describe(holder: Holder | null): string {

@@ -10,15 +10,31 @@ const MAX_OPEN_TASKS = 10_000;
 const MAX_ENDED_TASKS = 1_000;
 const MAX_HISTORY = 50;
 
-export type HeldTask = TaskRecord & { readonly state: Extract<TaskState, { at: 'offered' | 'running' }> };
+export type HeldTask = TaskRecord & {
+  readonly state: Extract<TaskState, { at: 'offered' | 'running' | 'orphaned' }>;
+};
 
+export type AcceptedTask = TaskRecord & {
+  readonly state: Extract<TaskState, { at: 'running' | 'orphaned' }>;
+};
+
+/** Somebody has the latest attempt, or may have it. */
 export function isHeld(task: TaskRecord): task is HeldTask {
-  return task.state.at === 'offered' || task.state.at === 'running';
+  return task.state.at === 'offered' || isAccepted(task);
+}
+
+export function isAccepted(task: TaskRecord): task is AcceptedTask {
+  return task.state.at === 'running' || task.state.at === 'orphaned';
+}
+
+/** Its accept was acknowledged, so its work may have begun; a second attempt could write a second time. */
+export function mayHaveWritten(task: TaskRecord): task is AcceptedTask {
+  return isAccepted(task) && task.state.effect === 'writes';
 }
 
 /**
- * The tasks with the clock that each stands under: `queueTimeoutMs` while waiting, `acceptWithinMs` while
- * offered, `leaseMs` while running. Decides nothing; `onOverdue` does.
+ * The tasks with the clock that each stands under: `queueTimeoutMs` while waiting or orphaned, `acceptWithinMs`
+ * while offered, `leaseMs` while running. Decides nothing; `onOverdue` does.
  */
 export class TaskTable {
   readonly #settings: Settings;
@@ -27,6 +43,8 @@ export class TaskTable {
   readonly #open = new Set<string>();
   readonly #ended = new Set<string>();
   readonly #timers = new Map<string, Timer>();
+  /** Monotonic, by task: when the attempt was offered, then when it was accepted. */
+  readonly #heldSince = new Map<string, number>();
   readonly #waiters = new Map<string, Set<Deferred<TaskRecord>>>();
   #closed = false;
 
@@ -36,7 +54,9 @@ export class TaskTable {
     // After a restart every task gets its full time again: its delegate had nobody to renew the lease with.
     for (const task of settings.store.tasks.values()) {
       (task.state.at === 'ended' ? this.#ended : this.#open).add(task.taskId);
-      this.renew(task);
+      if (isHeld(task)) this.#heldSince.set(task.taskId, settings.clock.monotonic());
+      // Whoever was offered a task is not connected yet: it gets the time to come back, not the time to answer.
+      this.#start(task, task.state.at === 'offered' ? settings.leaseMs : this.#timeOf(task.state.at));
     }
   }
 
@@ -58,8 +78,21 @@ export class TaskTable {
     return [...this.#open].flatMap((taskId) => this.get(taskId) ?? []);
   }
 
-  held(): HeldTask[] {
-    return this.open().filter(isHeld);
+  heldBy(delegateId: string): HeldTask[] {
+    return this.open()
+      .filter(isHeld)
+      .filter((task) => task.state.holder.delegateId === delegateId);
+  }
+
+  /** Whether it was offered, or then accepted, later than this on the monotonic clock. */
+  heldAfter({ taskId }: HeldTask, monotonicMs: number): boolean {
+    return (this.#heldSince.get(taskId) ?? -Infinity) > monotonicMs;
+  }
+
+  /** Its holder should have ended it a full lease ago. Counted anew after a restart. */
+  hasOverrun(task: AcceptedTask): boolean {
+    const { clock, leaseMs } = this.#settings;
+    return !this.heldAfter(task, clock.monotonic() - task.timeoutMs - leaseMs);
   }
 
   /** @throws DelegateError `too-many-tasks`, `manager-closed` */
@@ -88,7 +121,11 @@ export class TaskTable {
       this.#ended.add(task.taskId);
       this.#forgetOldest();
     }
+    const accepted = task.state.at === 'offered' && state.at === 'running';
     const moved = { ...task, state };
+    if (state.at === 'offered' || accepted)
+      this.#heldSince.set(task.taskId, this.#settings.clock.monotonic());
+    else if (!isHeld(moved)) this.#heldSince.delete(task.taskId);
     this.renew(moved);
     const noted = this.note(moved, what, holder, detail);
     if (state.at === 'ended')
@@ -119,17 +156,8 @@ export class TaskTable {
   }
 
   /** Starts the clock of the task's state again. */
-  renew({ taskId, state }: TaskRecord): void {
-    this.#timers.get(taskId)?.cancel();
-    this.#timers.delete(taskId);
-    if (this.#closed || state.at === 'ended') return;
-    const { queueTimeoutMs, acceptWithinMs, leaseMs, clock } = this.#settings;
-    const afterMs = { waiting: queueTimeoutMs, offered: acceptWithinMs, running: leaseMs }[state.at];
-    const onOverdue = (): void => {
-      const task = this.get(taskId);
-      if (task !== undefined) this.#onOverdue(task);
-    };
-    this.#timers.set(taskId, clock.after(afterMs, onOverdue));
+  renew(task: TaskRecord): void {
+    this.#start(task, this.#timeOf(task.state.at));
   }
 
   /** Resolves when the task has ended. Rejects with the signal's reason, `task-not-found` or `manager-closed`. */
@@ -160,6 +188,29 @@ export class TaskTable {
     this.#closed = true;
     for (const timer of this.#timers.values()) timer.cancel();
     for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter.reject(closedError());
+  }
+
+  /** Milliseconds; undefined for a state that lasts. */
+  #timeOf(at: TaskState['at']): number | undefined {
+    const { queueTimeoutMs, acceptWithinMs, leaseMs } = this.#settings;
+    return {
+      waiting: queueTimeoutMs,
+      offered: acceptWithinMs,
+      running: leaseMs,
+      orphaned: queueTimeoutMs,
+      ended: undefined,
+    }[at];
+  }
+
+  #start({ taskId }: TaskRecord, afterMs: number | undefined): void {
+    this.#timers.get(taskId)?.cancel();
+    this.#timers.delete(taskId);
+    if (this.#closed || afterMs === undefined) return;
+    const onOverdue = (): void => {
+      const task = this.get(taskId);
+      if (task !== undefined) this.#onOverdue(task);
+    };
+    this.#timers.set(taskId, this.#settings.clock.after(afterMs, onOverdue));
   }
 
   #forgetOldest(): void {

@@ -84,13 +84,22 @@ export const REJECT_CODES = [
   'outbox-full',
 ] as const;
 
+/** Whether a task type changes anything in the customer's systems. A type that does not say is taken to read. */
+export const TASK_EFFECTS = ['reads', 'writes'] as const;
+
+const taskTypeSchema = z.object({
+  name: nameSchema,
+  version: count.min(1),
+  effect: z.enum(TASK_EFFECTS).optional(),
+});
+
 // --- delegate → manager -----------------------------------------------------------------------------------
 
 const hello = z.object({
   type: z.literal('hello'),
   delegate: delegateIdentitySchema.extend({ commit: shortText.optional(), runtime: shortText.optional() }),
   tags: z.array(shortText).max(MAX_TAGS),
-  tasks: z.array(z.object({ name: nameSchema, version: count.min(1) })).max(1_000),
+  tasks: z.array(taskTypeSchema).max(1_000),
   capabilities: z.array(shortText).max(1_000),
   capacity: count.min(1).max(MAX_CAPACITY),
   running: taskRefs,
@@ -243,6 +252,7 @@ export type Drain = z.infer<typeof drain>;
 export type TaskRef = z.infer<typeof taskRefSchema>;
 export type DelegateIdentity = z.infer<typeof delegateIdentitySchema>;
 export type RejectCode = (typeof REJECT_CODES)[number];
+export type TaskEffect = (typeof TASK_EFFECTS)[number];
 
 /** One attempt of one task as a map key. Neither part can hold the separator. */
 export function keyOf(ref: TaskRef): string {

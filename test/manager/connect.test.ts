@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { request, type IncomingMessage } from 'node:http';
 import { deferred } from '../../src/kit/flow.ts';
 import { ReplayCache } from '../../src/manager/connect-token.ts';
+import { createMemoryStore } from '../../src/manager/manager.ts';
 import { managersUnderTest } from './support/manager-under-test.ts';
 import {
   connectToken,
@@ -72,6 +73,19 @@ describe('connecting to the manager', () => {
     const token = await connectToken(manager, who, { jti: randomUUID() });
     expect(await upgradeStatus(manager, token)).to.equal(101);
     expect(await upgradeStatus(manager, token)).to.equal(401);
+  });
+
+  it('is refused 401 when the token was used before a restart on the same store', async () => {
+    const publicUrl = 'https://manager.example.com';
+    const store = createMemoryStore();
+    const { manager: before } = await start({ store, publicUrl });
+    const who = await enrol(before);
+    const token = await connectToken(before, who);
+    expect(await upgradeStatus(before, token)).to.equal(101);
+    await before.close();
+    const { manager: after } = await start({ store, publicUrl });
+    expect(await upgradeStatus(after, token)).to.equal(401);
+    expect(await upgradeStatus(after, await connectToken(after, who))).to.equal(101);
   });
 
   it('is refused 403 once the delegate was revoked, but only to the holder of its key', async () => {
@@ -155,12 +169,22 @@ describe('connecting to the manager', () => {
 
 describe('the memory of used tokens', () => {
   it('forgets what has expired, and refuses rather than forget what has not', () => {
-    const seen = new ReplayCache(2);
+    const { seenTokens } = createMemoryStore();
+    const seen = new ReplayCache(seenTokens, 2);
     expect(seen.remember('a', 100, 0)).to.equal('new');
     expect(seen.remember('b', 200, 0)).to.equal('new');
     expect(seen.remember('c', 200, 50)).to.equal('full');
     expect(seen.remember('a', 200, 99)).to.equal('seen');
     expect(seen.remember('c', 200, 100)).to.equal('new');
     expect(seen.size).to.equal(2);
+    expect([...seenTokens.values()].map(({ id }) => id)).to.deep.equal(['b', 'c']);
+  });
+
+  it('takes an id again once it has expired, and counts it once', () => {
+    const seen = new ReplayCache(createMemoryStore().seenTokens, 1);
+    expect(seen.remember('a', 100, 0)).to.equal('new');
+    expect(seen.remember('a', 200, 100)).to.equal('new');
+    expect(seen.size).to.equal(1);
+    expect(seen.remember('a', 200, 199)).to.equal('seen');
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { GATES, gatesFor, passes, tooOldMessage } from '../../src/manager/gates.ts';
-import { normalTag, place, type Candidate } from '../../src/manager/placement.ts';
+import { effectAt, normalTag, place, type Candidate } from '../../src/manager/placement.ts';
 import type { TaskRecord } from '../../src/manager/store.ts';
 
 const CAPABILITY = 'servicenow.auth.RefreshTokenGrantType';
@@ -25,7 +25,7 @@ function candidate(name: string, changes: Partial<Candidate> & { version?: strin
   };
 }
 
-const hints = { cooling: () => false, avoid: undefined };
+const hints = { cooling: () => false, reluctance: () => 0 };
 
 function outcomeOf(placement: ReturnType<typeof place>): string {
   if (placement.kind === 'offer') return placement.candidate.delegate.name;
@@ -140,11 +140,26 @@ describe('choosing a delegate for a task', () => {
     expect(outcomeOf(place(refused, [refuser, full], hints))).to.equal('no-capacity');
   });
 
-  it('leaves a delegate alone while it cools, and avoids the last one while there is another', () => {
+  it('leaves a delegate alone while it cools, and asks a doubtful one only when there is no other', () => {
     const both = [candidate('a', { freeCredit: 9 }), candidate('b')];
     expect(outcomeOf(place(task(), both, { ...hints, cooling: (id) => id === 'a' }))).to.equal('b');
-    expect(outcomeOf(place(task(), both, { ...hints, avoid: 'a' }))).to.equal('b');
-    expect(outcomeOf(place(task(), [candidate('a')], { ...hints, avoid: 'a' }))).to.equal('a');
+    const reluctance = (id: string): number => (id === 'a' ? 1 : 0);
+    expect(outcomeOf(place(task(), both, { ...hints, reluctance }))).to.equal('b');
+    expect(outcomeOf(place(task(), [candidate('a')], { ...hints, reluctance }))).to.equal('a');
+  });
+
+  it('takes a type to read unless the delegate says in any entry that it writes', () => {
+    const type = { name: 'demo.read', version: 1 };
+    const declared = [
+      [[type], 'reads'],
+      [[{ ...type, effect: 'reads' }], 'reads'],
+      [[{ ...type, effect: 'writes' }], 'writes'],
+      [[type, { ...type, effect: 'writes' }], 'writes'],
+      [[{ ...type, version: 2, effect: 'writes' }, type], 'reads'],
+    ] as const;
+    for (const [tasks, effect] of declared) {
+      expect(effectAt(candidate('a', { tasks }), task())).to.equal(effect);
+    }
   });
 
   it('never offers to a delegate without credit, the tags or the task', () => {

@@ -3,7 +3,13 @@ import { z } from 'zod';
 import { ERROR_CATEGORIES } from '../../src/kit/errors.ts';
 import { toTimestamp } from '../../src/kit/time.ts';
 import { MAX_FRAME_BYTES } from '../../src/protocol/limits.ts';
-import { REJECT_CODES, type Json, type ToDelegate, type ToManager } from '../../src/protocol/messages.ts';
+import {
+  REJECT_CODES,
+  TASK_EFFECTS,
+  type Json,
+  type ToDelegate,
+  type ToManager,
+} from '../../src/protocol/messages.ts';
 
 /** Arbitrary valid messages, one arbitrary for each `type`; a new frame fails to compile until it has one. */
 
@@ -65,7 +71,13 @@ export const toManagerArbitraries: PerType<ToManager> = {
       { requiredKeys: ['id', 'name', 'instanceId', 'version'] },
     ),
     tags: fc.array(text, { maxLength: 5 }),
-    tasks: fc.array(fc.record({ name: taskName, version: attempt }), { maxLength: 5 }),
+    tasks: fc.array(
+      fc.record(
+        { name: taskName, version: attempt, effect: fc.constantFrom(...TASK_EFFECTS) },
+        { requiredKeys: ['name', 'version'] },
+      ),
+      { maxLength: 5 },
+    ),
     capabilities: fc.array(text, { maxLength: 5 }),
     capacity: fc.integer({ min: 1, max: 1_000 }),
     running: refs,

@@ -3,7 +3,12 @@ import { expect } from 'chai';
 import { ERROR_CATEGORIES } from '../../src/kit/errors.ts';
 import { CloseCode } from '../../src/protocol/close-codes.ts';
 import * as limits from '../../src/protocol/limits.ts';
-import { REJECT_CODES, toDelegateSchemas, toManagerSchemas } from '../../src/protocol/messages.ts';
+import {
+  REJECT_CODES,
+  TASK_EFFECTS,
+  toDelegateSchemas,
+  toManagerSchemas,
+} from '../../src/protocol/messages.ts';
 import { inputHash, taskSignatureClaimsSchema } from '../../src/protocol/task-signature.ts';
 
 const SRC = new URL('../../src/', import.meta.url);
@@ -81,6 +86,10 @@ describe('PROTOCOL.md and the code', () => {
 
   it('agree on every reject code', () => {
     expect(column(section('#### `task.reject`'), 'code')).to.have.members([...REJECT_CODES]);
+  });
+
+  it('agree on every effect of a task type', () => {
+    expect(column(section('#### `hello`'), 'effect')).to.have.members([...TASK_EFFECTS]);
   });
 
   it('agree on every outcome and every error category', () => {

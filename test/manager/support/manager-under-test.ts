@@ -1,12 +1,15 @@
 import { deferred } from '../../../src/kit/flow.ts';
 import {
+  createMemoryStore,
   startManager,
   type Manager,
   type ManagerEvent,
   type ManagerOptions,
+  type ManagerStore,
   type TaskRecord,
   type TaskRequest,
 } from '../../../src/manager/manager.ts';
+import type { Collection } from '../../../src/manager/store.ts';
 
 export interface Watched {
   readonly manager: Manager;
@@ -56,6 +59,27 @@ export function managersUnderTest(): (options?: ManagerOptions) => Promise<Watch
 
 export function readTask(changes: Partial<TaskRequest> = {}): TaskRequest {
   return { name: 'demo.read', version: 1, input: { n: 1 }, selectors: [], timeoutMs: 60_000, ...changes };
+}
+
+export function writeTask(changes: Partial<TaskRequest> = {}): TaskRequest {
+  return readTask({ name: 'demo.write', ...changes });
+}
+
+/** What a killed manager leaves behind: the store as it is at this instant, whatever that manager does later. */
+export function storeLeftBy(store: ManagerStore): ManagerStore {
+  const left = createMemoryStore();
+  copy(store.enrolmentTokens, left.enrolmentTokens, ({ id }) => id);
+  copy(store.delegates, left.delegates, ({ delegateId }) => delegateId);
+  copy(store.connectors, left.connectors, ({ identifier }) => identifier);
+  copy(store.tasks, left.tasks, ({ taskId }) => taskId);
+  copy(store.approvals, left.approvals, ({ approvalId }) => approvalId);
+  copy(store.signingKeys, left.signingKeys, ({ kid }) => kid);
+  copy(store.seenTokens, left.seenTokens, ({ id }) => id);
+  return left;
+}
+
+function copy<T>(from: Collection<T>, to: Collection<T>, idOf: (record: T) => string): void {
+  for (const record of from.values()) to.put(idOf(record), record);
 }
 
 /** What is known of an ended task; throws for one that has not ended. */

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { deferred, type Deferred } from '../../../src/kit/flow.ts';
 import { decodeToDelegate } from '../../../src/protocol/codec.ts';
 import { ed25519PublicJwkSchema, type Ed25519PublicJwk } from '../../../src/protocol/enrolment.ts';
-import type { TaskRef, ToDelegate, ToManager } from '../../../src/protocol/messages.ts';
+import type { Hello, TaskRef, ToDelegate, ToManager } from '../../../src/protocol/messages.ts';
 import type { Manager } from '../../../src/manager/manager.ts';
 import type { TaskError } from '../../../src/manager/store.ts';
 
@@ -119,7 +119,7 @@ type Frame<T extends ToDelegateType> = Extract<ToDelegate, { type: T }>;
 
 export interface HelloChanges {
   readonly tags?: string[];
-  readonly tasks?: { name: string; version: number }[];
+  readonly tasks?: Hello['tasks'];
   readonly capabilities?: string[];
   readonly running?: TaskRef[];
   readonly unacknowledged?: TaskRef[];
@@ -183,6 +183,7 @@ export class ScriptedDelegate {
       tags: changes.tags ?? ['eu'],
       tasks: changes.tasks ?? [
         { name: 'demo.read', version: 1 },
+        { name: 'demo.write', version: 1, effect: 'writes' },
         { name: 'servicenow.connector.validate', version: 1 },
         { name: 'servicenow.approval.check', version: 1 },
       ],
@@ -231,6 +232,11 @@ export class ScriptedDelegate {
       const ack = await this.next('heartbeat.ack');
       if (ack.seq === seq) return ack.lost;
     }
+  }
+
+  /** Says goodbye with what it gives up and what it still owes a result for. */
+  goodbye(said: { running?: TaskRef[]; unacknowledged?: TaskRef[] } = {}): void {
+    this.send({ type: 'goodbye', reason: 'stop', running: [], unacknowledged: [], ...said });
   }
 
   /** Everything sent so far has been read by the manager, and its answers are here. */
