@@ -1,10 +1,12 @@
 import type { Configuration } from './config/load.ts';
-import { connectors } from './connectors/index.ts';
+import type { DefineConnector } from './connectors/connector.ts';
 import { Delegate } from './delegate/delegate.ts';
-import { memoryJournal } from './delegate/journal.ts';
+import { openJournal } from './delegate/journal-file.ts';
+import { journalFolder } from './delegate/journal-folder.ts';
+import { stateKeyFrom } from './delegate/state-key.ts';
 import { HttpClient } from './http/client.ts';
 import type { Redactor, Secret } from './kit/secret.ts';
-import { systemClock } from './kit/time.ts';
+import type { Clock } from './kit/time.ts';
 import { serveHealth } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { assertAddress, assertDestination } from './policy/destination.ts';
@@ -13,11 +15,15 @@ import { createSecrets } from './secrets/index.ts';
 export interface ComposeOptions {
   configuration: Configuration;
   enrolmentToken: Secret | undefined;
+  stateKey: Secret | undefined;
+  /** What this delegate can do. */
+  connectors: readonly DefineConnector[];
   /** Whence `env:` secrets come. */
   environment: Readonly<Record<string, string | undefined>>;
   version: string;
   log: Logger;
   redactor: Redactor;
+  clock: Clock;
 }
 
 /** A wired delegate; `[Symbol.asyncDispose]` ends what it stands on, after `run` has ended. */
@@ -28,13 +34,13 @@ export interface ComposedDelegate extends AsyncDisposable {
 
 /** Wires everything, by plain parameters. Rejects with a coded error if the health port can't be had. */
 export async function compose(options: ComposeOptions): Promise<ComposedDelegate> {
-  const { configuration, log, redactor, version } = options;
+  const { configuration, log, redactor, version, clock } = options;
   const protect = (value: string): Secret => redactor.register(value);
-  if (options.enrolmentToken !== undefined)
-    redactor.register(options.enrolmentToken.reveal(), { pinned: true });
+  for (const secret of [options.enrolmentToken, options.stateKey]) {
+    if (secret !== undefined) redactor.register(secret.reveal(), { pinned: true });
+  }
   const rules = { allowLoopback: configuration.allowLoopback };
   const userAgent = `servicenow-delegate/${version}`;
-  const journal = memoryJournal();
 
   const taskHttp = new HttpClient({
     guardUrl: (url) => assertDestination(url, 'request', rules),
@@ -44,7 +50,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
   // The manager's address is the operator's own word, checked with the configuration.
   const managerHttp = new HttpClient({ guardUrl: () => {}, guardAddress: () => {}, userAgent });
 
-  const wired = connectors.map((define) =>
+  const wired = options.connectors.map((define) =>
     define({
       http: taskHttp,
       secrets: createSecrets({
@@ -53,7 +59,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
         names: configuration.secretNames,
         protect,
       }),
-      clock: systemClock,
+      clock,
       assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
       random: Math.random,
       protect,
@@ -73,10 +79,18 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     capabilities: wired.flatMap((connector) => connector.capabilities),
     taskSigningKeys: configuration.taskSigningKeys,
     requireSignedTasks: configuration.requireSignedTasks,
-    journal,
+    shutdownGraceMs: configuration.shutdownGraceMs,
+    outboxLimits: configuration.outbox,
+    openJournal: ({ privateKey }) =>
+      openJournal({
+        folder: journalFolder(configuration.stateDir),
+        key: stateKeyFrom({ operatorKey: options.stateKey, identityKey: privateKey }),
+        clock,
+        log,
+      }),
     send: managerHttp.send,
     redactor,
-    clock: systemClock,
+    clock,
     random: Math.random,
     log,
   });
@@ -93,7 +107,6 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
         health[Symbol.asyncDispose](),
         taskHttp[Symbol.asyncDispose](),
         managerHttp[Symbol.asyncDispose](),
-        journal[Symbol.asyncDispose](),
       ]);
     },
   };

@@ -2,8 +2,10 @@ import { compose } from '../compose.ts';
 import { readEnvironment } from '../config/environment.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
+import { connectors } from '../connectors/index.ts';
 import { DelegateError } from '../kit/errors.ts';
 import { Redactor } from '../kit/secret.ts';
+import { systemClock } from '../kit/time.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { onStopSignals } from './signals.ts';
 
@@ -15,7 +17,7 @@ export async function run(args: readonly string[]): Promise<0 | 1> {
 /** @param version what the delegate says of itself; only development says anything but its own */
 export async function runDelegate(args: readonly string[], version: string): Promise<0 | 1> {
   const environment = readEnvironment();
-  const { configuration, enrolmentToken, warnings } = loadConfiguration({ args, environment });
+  const { configuration, enrolmentToken, stateKey, warnings } = loadConfiguration({ args, environment });
   const redactor = new Redactor();
   const log = await createLogger({
     level: configuration.logLevel,
@@ -28,10 +30,13 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   await using composed = await compose({
     configuration,
     enrolmentToken,
+    stateKey,
+    connectors,
     environment,
     version,
     log,
     redactor,
+    clock: systemClock,
   });
   const { delegate, healthUrl } = composed;
   const { managerUrl, name, stateDir, allowLoopback } = configuration;

@@ -1,5 +1,5 @@
 import convict from 'convict';
-import { MAX_CAPACITY, MAX_TAGS } from '../protocol/limits.ts';
+import { MAX_CAPACITY, MAX_LISTED_TASKS, MAX_TAGS } from '../protocol/limits.ts';
 
 const MAX_TEXT_CHARS = 4_096;
 /** What enrolment carries (PROTOCOL.md, section 2.2). */
@@ -7,6 +7,9 @@ const MAX_NAME_CHARS = 256;
 const MAX_TAG_CHARS = 128;
 /** The host name is added to those of the configuration. */
 const MAX_CONFIGURED_TAGS = MAX_TAGS - 1;
+const MAX_GRACE_SECONDS = 3_600;
+const MIN_OUTBOX_BYTES = 1_048_576;
+const MAX_OUTBOX_BYTES = 1_024 * 1_048_576;
 
 /**
  * Our own formats, because convict's would let mistakes through: its Boolean takes every text but "false" for
@@ -21,16 +24,20 @@ export function addFormats(): void {
       if (typeof value !== 'boolean') throw new TypeError('must be true or false');
     },
   });
-  convict.addFormat({
-    name: 'capacity',
-    coerce: wholeNumber,
-    validate: (value: unknown) => inRange(value, 1, MAX_CAPACITY),
-  });
-  convict.addFormat({
-    name: 'listen-port',
-    coerce: wholeNumber,
-    validate: (value: unknown) => inRange(value, 0, 65_535),
-  });
+  for (const [name, least, most] of [
+    ['capacity', 1, MAX_CAPACITY],
+    ['listen-port', 0, 65_535],
+    ['grace-seconds', 0, MAX_GRACE_SECONDS],
+    // `hello` names them all in one list.
+    ['outbox-results', 1, MAX_LISTED_TASKS],
+    ['outbox-bytes', MIN_OUTBOX_BYTES, MAX_OUTBOX_BYTES],
+  ] as const) {
+    convict.addFormat({
+      name,
+      coerce: wholeNumber,
+      validate: (value: unknown) => inRange(value, least, most),
+    });
+  }
   convict.addFormat({
     name: 'tags',
     coerce: (value: unknown) =>
@@ -64,7 +71,7 @@ function checkText(value: unknown, maxChars: number): void {
 }
 
 function wholeNumber(value: unknown): unknown {
-  return typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
+  return typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
 }
 
 function inRange(value: unknown, least: number, most: number): void {

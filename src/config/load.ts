@@ -30,6 +30,8 @@ export interface Configuration {
   hostName: string;
   stateDir: string;
   capacity: number;
+  outbox: { readonly maxResults: number; readonly maxBytes: number };
+  shutdownGraceMs: number;
   httpHost: string;
   httpPort: number;
   secretsDir: string | undefined;
@@ -45,6 +47,8 @@ export interface LoadedConfiguration {
   configuration: Configuration;
   /** Kept apart: a secret is another type than configuration. */
   enrolmentToken: Secret | undefined;
+  /** 32 bytes in base64. */
+  stateKey: Secret | undefined;
   /** Things that are probably mistakes but stop nothing. */
   warnings: readonly string[];
 }
@@ -79,10 +83,12 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
   const { settings, complaints, isValid } = readSettings(sources);
   // What the schema can't see, of those settings that it has passed: one report is to hold it all.
   if (isValid('managerUrl', 'allowHttp')) checkManagerTransport(settings, complaints);
+  if (isValid('capacity', 'outbox.maxResults')) checkOutboxHoldsCapacity(settings, complaints);
   const warnings = unknownVariables(sources.environment);
   const enrolmentToken = isValid('enrolmentToken', 'enrolmentTokenFile')
     ? readEnrolmentToken(settings, complaints, warnings)
     : undefined;
+  const stateKey = isValid('stateKey', 'stateKeyFile') ? readStateKey(settings, complaints) : undefined;
   const taskSigningKeys = isValid('taskSigningKeysFile')
     ? readTaskSigningKeys(settings.taskSigningKeysFile, complaints)
     : undefined;
@@ -97,6 +103,8 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
       hostName,
       stateDir: settings.stateDir,
       capacity: settings.capacity,
+      outbox: settings.outbox,
+      shutdownGraceMs: settings.shutdownGraceSeconds * 1_000,
       httpHost: settings.http.host,
       httpPort: settings.http.port,
       secretsDir: orUndefined(settings.secretsDir),
@@ -108,6 +116,7 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
       requireSignedTasks: settings.requireSignedTasks,
     },
     enrolmentToken,
+    stateKey,
     warnings,
   };
 }
@@ -119,7 +128,8 @@ export function printableSettings(sources: Sources): { text: string; warnings: r
   const shown = {
     ...settings,
     name: configuration.name,
-    enrolmentToken: settings.enrolmentToken === '' ? '' : MASK,
+    enrolmentToken: masked(settings.enrolmentToken),
+    stateKey: masked(settings.stateKey),
     secretNames: Object.fromEntries(settings.secretNames),
   };
   return { text: JSON.stringify(shown, null, 2), warnings };
@@ -129,7 +139,8 @@ interface RawSettings {
   /** Of the types that they claim to have only where they are valid. */
   settings: Settings;
   complaints: string[];
-  isValid: (...keys: (keyof Settings)[]) => boolean;
+  /** By the keys of leaves: a nested setting has a dotted one. */
+  isValid: (...keys: string[]) => boolean;
 }
 
 function readSettings(sources: Sources): RawSettings {
@@ -157,6 +168,49 @@ function checkManagerTransport({ managerUrl, allowHttp }: Settings, complaints: 
       `${labelOf('managerUrl')}: plain http is refused beyond loopback; use https, or accept the risk with DELEGATE_ALLOW_HTTP=true`,
     );
   }
+}
+
+/** A delegate that may keep fewer results than it runs tasks would never use all of its slots. */
+function checkOutboxHoldsCapacity({ outbox, capacity }: Settings, complaints: string[]): void {
+  if (outbox.maxResults >= capacity) return;
+  complaints.push(
+    `${labelOf('outbox.maxResults')}: must be at least capacity (${capacity}): each task that runs ends in a result`,
+  );
+}
+
+const STATE_KEY_BYTES = 32;
+
+/** Unlike an enrolment token, it is needed at each start: a file that is gone is a mistake. */
+function readStateKey(settings: Settings, complaints: string[]): Secret | undefined {
+  const { stateKey, stateKeyFile } = settings;
+  if (stateKey !== '' && stateKeyFile !== '') {
+    complaints.push('stateKey: give either DELEGATE_STATE_KEY or DELEGATE_STATE_KEY_FILE, not both');
+    return undefined;
+  }
+  if (stateKey === '' && stateKeyFile === '') return undefined;
+  const setting = stateKeyFile === '' ? 'stateKey' : 'stateKeyFile';
+  const text = stateKeyFile === '' ? stateKey : readText('stateKeyFile', stateKeyFile, complaints);
+  if (text === undefined) return undefined;
+  const bytes = keyBytes(text.trim());
+  if (bytes !== undefined) return new Secret(bytes.toString('base64'));
+  complaints.push(
+    `${labelOf(setting)}: must be ${STATE_KEY_BYTES} random bytes in base64 or hex, for example from openssl rand -base64 ${STATE_KEY_BYTES}`,
+  );
+  return undefined;
+}
+
+/** Undefined unless it is the right number of bytes in one of the usual spellings. */
+function keyBytes(text: string): Buffer | undefined {
+  const bytes = /^[0-9a-f]{64}$/i.test(text)
+    ? Buffer.from(text, 'hex')
+    : /^[A-Za-z0-9+/_-]{43}=?$/.test(text)
+      ? Buffer.from(text, 'base64')
+      : undefined;
+  return bytes?.length === STATE_KEY_BYTES ? bytes : undefined;
+}
+
+function masked(value: string): string {
+  return value === '' ? '' : MASK;
 }
 
 /** A file that is gone is only worth a warning: operators remove the token once the delegate has enrolled. */

@@ -8,7 +8,11 @@ export interface Settings {
   name: string;
   tags: string[];
   stateDir: string;
+  stateKey: string;
+  stateKeyFile: string;
   capacity: number;
+  outbox: { maxResults: number; maxBytes: number };
+  shutdownGraceSeconds: number;
   http: { host: string; port: number };
   secretsDir: string;
   secretNames: [string, string][];
@@ -73,11 +77,25 @@ export const settingsSchema: Schema<Settings> = {
     arg: 'tags',
   },
   stateDir: {
-    doc: 'Folder for the identity; the only place that is written. Keep it across restarts.',
+    doc: 'Folder for the identity and the journal; the only place that is written. Keep it across restarts, one for each delegate.',
     format: 'needed-text',
     default: '/var/lib/servicenow-delegate',
     env: 'DELEGATE_STATE_DIR',
     arg: 'state-dir',
+  },
+  stateKey: {
+    doc: 'Key that the journal in the state folder is encrypted with: 32 random bytes in base64 or hex. Default: derived from the identity in the same folder.',
+    format: 'text',
+    default: '',
+    sensitive: true,
+    env: 'DELEGATE_STATE_KEY',
+  },
+  stateKeyFile: {
+    doc: 'File that holds the state key, instead of DELEGATE_STATE_KEY.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_STATE_KEY_FILE',
+    arg: 'state-key-file',
   },
   capacity: {
     doc: 'Tasks that run at the same time.',
@@ -85,6 +103,29 @@ export const settingsSchema: Schema<Settings> = {
     default: 16,
     env: 'DELEGATE_CAPACITY',
     arg: 'capacity',
+  },
+  outbox: {
+    maxResults: {
+      doc: 'Results that may wait for the manager. Near it, no more tasks are taken; nothing is dropped.',
+      format: 'outbox-results',
+      default: 1_000,
+      env: 'DELEGATE_OUTBOX_MAX_RESULTS',
+      arg: 'outbox-max-results',
+    },
+    maxBytes: {
+      doc: 'Bytes of results that may wait for the manager. At it, no more tasks are taken; those that run may add at most 1 MiB each.',
+      format: 'outbox-bytes',
+      default: 16_777_216,
+      env: 'DELEGATE_OUTBOX_MAX_BYTES',
+      arg: 'outbox-max-bytes',
+    },
+  },
+  shutdownGraceSeconds: {
+    doc: 'Time for running tasks to end when the delegate is asked to stop. Whoever stops it must wait 5 s longer.',
+    format: 'grace-seconds',
+    default: 25,
+    env: 'DELEGATE_SHUTDOWN_GRACE_SECONDS',
+    arg: 'shutdown-grace-seconds',
   },
   http: {
     host: {

@@ -3,6 +3,7 @@ import { DelegateError } from '../kit/errors.ts';
 import type { ConnectionFacts, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
+import type { TaskEffect } from '../protocol/messages.ts';
 
 /** What a connector knows of its surroundings. No frame, no session, no journal. */
 export interface TaskContext {
@@ -13,6 +14,11 @@ export interface TaskContext {
   readonly clock: Clock;
   /** Bound to task id, attempt and name; scrubs secrets. */
   readonly log: TaskLog;
+  /**
+   * To be called right before each step that changes something in the customer's systems: throws if this attempt may
+   * no longer write, also when a blocked event loop has kept `signal` from saying so.
+   */
+  fence(): void;
   /** Tells whoever waits what the task is doing. May be dropped; never a secret. */
   progress(message: string): void;
 }
@@ -49,13 +55,11 @@ export interface SecretsPort {
   resolve(reference: string, signal: AbortSignal): Promise<Secret>;
 }
 
-/** Whether a task changes anything in the customer's systems. Decides what a crash or a lost lease means. */
-export type TaskEffect = 'reads' | 'writes';
-
 /** One kind of task as the runner sees it: input not yet decoded, output ready for the wire. */
 export interface TaskType {
   readonly name: string;
   readonly version: number;
+  /** Whether it changes anything in the customer's systems; decides what a crash or a lost lease means. */
   readonly effect: TaskEffect;
   /** Decodes the input, or throws `invalid-input` naming the field. */
   prepare(input: unknown): PreparedTask;

@@ -7,25 +7,36 @@ import { failuresAfter, setbackOf, waitMs, type Setback } from './pace.ts';
 import { SessionNotOpened, type Session } from './session.ts';
 import type { CloseInfo } from './transport.ts';
 
-export interface ConnectionLoopOptions {
+/** What the loop needs of a session. It knows nothing of frames, tasks and sockets. */
+export type OpenSession = Pick<
+  Session,
+  'sessionId' | 'lastedMs' | 'ended' | 'drainAsked' | 'retire' | 'leave'
+>;
+
+export interface ConnectionLoopOptions<S extends OpenSession> {
   /** One attempt: enrol if needed, dial, hello, welcome. Rejects with whatever stood in the way. */
-  open: (signal: AbortSignal) => Promise<Session>;
+  open: (signal: AbortSignal) => Promise<S>;
   /** The manager did not accept the token of this attempt, or the identity behind it. */
   onNotAuthenticated: (next: 'new-token' | 'enrol-again') => void;
-  onSession: (session: Session | undefined) => void;
+  onSession: (session: S | undefined) => void;
   clock: Clock;
   random: () => number;
   log: Logger;
 }
 
+type Waiting = Omit<ConnectionLoopOptions<OpenSession>, 'open' | 'onSession'>;
+
 /**
  * Keeps one session open, for ever: opens, waits for its end, judges why, waits, opens again. A drain opens the
  * next session before it closes the old one. Ends only by its signal, or when another process took the identity.
  */
-export async function runConnectionLoop(options: ConnectionLoopOptions, signal: AbortSignal): Promise<void> {
+export async function runConnectionLoop<S extends OpenSession>(
+  options: ConnectionLoopOptions<S>,
+  signal: AbortSignal,
+): Promise<void> {
   const { log } = options;
   let failures = 0;
-  let previous: Session | undefined;
+  let previous: S | undefined;
   for (;;) {
     const opened = await openWithBackoff(options, failures, signal);
     const { session } = opened;
@@ -54,8 +65,8 @@ export async function runConnectionLoop(options: ConnectionLoopOptions, signal: 
 
 /** The session's end; undefined if the manager asked it to move, and the time has come with the session still open. */
 async function endUnlessMoved(
-  session: Session,
-  { clock, random, log }: ConnectionLoopOptions,
+  session: OpenSession,
+  { clock, random, log }: Waiting,
   signal: AbortSignal,
 ): Promise<CloseInfo | undefined> {
   const drain = await Promise.race([session.ended.then(() => undefined), session.drainAsked]);
@@ -72,11 +83,11 @@ async function endUnlessMoved(
   }
 }
 
-async function openWithBackoff(
-  options: ConnectionLoopOptions,
+async function openWithBackoff<S extends OpenSession>(
+  options: ConnectionLoopOptions<S>,
   failuresBefore: number,
   signal: AbortSignal,
-): Promise<{ session: Session; failures: number }> {
+): Promise<{ session: S; failures: number }> {
   for (let failures = failuresBefore; ; failures += 1) {
     signal.throwIfAborted();
     try {
@@ -90,7 +101,7 @@ async function openWithBackoff(
 }
 
 async function pause(
-  options: ConnectionLoopOptions,
+  options: Waiting,
   setback: Setback,
   failures: number,
   signal: AbortSignal,

@@ -12,9 +12,12 @@ import { runConnectionLoop } from './connection-loop.ts';
 import { enrol } from './enrol.ts';
 import { loadIdentity, saveEnrolment, signConnectToken, type Enrolment, type Identity } from './identity.ts';
 import type { Journal } from './journal.ts';
+import { ManagerRefusal } from './manager-refusal.ts';
+import type { OutboxLimits } from './outbox.ts';
 import { Session } from './session.ts';
+import { lockState } from './state-lock.ts';
 import type { SignatureRules } from './task-signature.ts';
-import { dial } from './transport.ts';
+import { dial, type Transport } from './transport.ts';
 import { Workload } from './workload.ts';
 
 /**
@@ -26,11 +29,9 @@ import { Workload } from './workload.ts';
 export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'draining' | 'stopped' | 'failed';
 
 /**
- * Time for running tasks to end by themselves at a stop. With twice `FLUSH_WITHIN_MS` and a second for the close it
- * stays below the 30 s that Kubernetes gives a pod.
+ * Time after the grace for aborted tasks to end, and as long again for results to be acknowledged. With the default
+ * grace, and a second for the close, a stop stays below the 30 s that Kubernetes gives a pod.
  */
-const DEFAULT_GRACE_MS = 25_000;
-/** Time after the grace for aborted tasks to end and for results to be acknowledged. */
 const FLUSH_WITHIN_MS = 1_500;
 /** How often a stop says what it still waits for. */
 const STILL_WAITING_EVERY_MS = 5_000;
@@ -51,7 +52,11 @@ export interface DelegateOptions {
   /** From the operator's own file; they replace those given at enrolment. */
   taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
   requireSignedTasks: boolean;
-  journal: Journal;
+  /** Time for running tasks to end by themselves at a stop. */
+  shutdownGraceMs: number;
+  outboxLimits: OutboxLimits;
+  /** Called once the state folder is this process's own. `run` closes what it is given. */
+  openJournal: (identity: Identity) => Promise<Journal>;
   /** For enrolment; tasks have their own client with their own rules. */
   send: HttpSend;
   redactor: Redactor;
@@ -70,6 +75,8 @@ export class Delegate {
   #identity: Identity | undefined;
   #session: Session | undefined;
   #connectsRefused = 0;
+  /** The manager's clock less this machine's, milliseconds, as far as it was the reason of a refusal. */
+  #managerAheadMs = 0;
   #loop: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -78,7 +85,7 @@ export class Delegate {
     this.#workload = new Workload({
       taskTypes: options.taskTypes,
       capacity: options.capacity,
-      journal: options.journal,
+      outboxLimits: options.outboxLimits,
       clock: options.clock,
       log: options.log,
       redactor: options.redactor,
@@ -103,55 +110,88 @@ export class Delegate {
     if (this.#session?.healthy !== true) {
       return { ready: false, phase, reason: 'the manager does not acknowledge heartbeats' };
     }
+    if (!this.#workload.recording) return { ready: false, phase, reason: 'the journal cannot be written' };
     return { ready: true, phase };
   }
 
   /** Runs until `stop` or a failure that trying again can't mend. */
   async run(): Promise<void> {
-    const { clock, random, log, stateDir, redactor } = this.#options;
     this.#loopDelay.enable();
     try {
-      this.#identity = await loadIdentity(stateDir, (value) => redactor.register(value, { pinned: true }));
-      // Trying again can't bring a token that nobody gave.
-      if (this.#knownEnrolment() === undefined && this.#options.enrolmentToken === undefined) {
-        throw noEnrolmentToken(this.#options.managerUrl);
-      }
-      await this.#workload.recover();
-      this.#loop = runConnectionLoop(
-        {
-          open: (signal) => this.#open(signal),
-          onNotAuthenticated: (next) => {
-            this.#connectsRefused += next === 'enrol-again' ? REFUSED_BEFORE_ENROLLING : 1;
-          },
-          onSession: (session) => this.#onSession(session),
-          clock,
-          random,
-          log,
-        },
-        this.#end.signal,
-      );
-      await this.#loop;
+      await this.#runInStateFolder();
     } catch (thrown) {
-      if (this.#end.signal.aborted) {
-        await this.#stopping;
-        return;
-      }
+      if (this.#phase !== 'failed' && this.#end.signal.aborted) return await this.#stopping;
       this.#setPhase('failed');
-      this.#workload.drain();
-      this.#workload.stopAll('the delegate failed');
-      await endsWithin(this.#workload.idle(), FLUSH_WITHIN_MS, clock);
-      await this.#session?.leave('the delegate failed');
       throw wrap(thrown);
     } finally {
       this.#loopDelay.disable();
     }
   }
 
+  /** The folder is this process's own from before the first look into it until after the last record of a task. */
+  async #runInStateFolder(): Promise<void> {
+    const { clock, log, stateDir, redactor, openJournal } = this.#options;
+    const { signal } = this.#end;
+    const protect = (value: string): unknown => redactor.register(value, { pinned: true });
+    await using lock = await lockState(stateDir, { clock, log, signal });
+    this.#identity = await loadIdentity(stateDir, protect, log);
+    // Trying again can't bring a token that nobody gave.
+    if (this.#knownEnrolment() === undefined && this.#options.enrolmentToken === undefined) {
+      throw noEnrolmentToken(this.#options.managerUrl);
+    }
+    await using journal = await openJournal(this.#identity);
+    await this.#workload.recover(journal);
+    signal.throwIfAborted();
+    this.#loop = this.#connect();
+    try {
+      await Promise.race([this.#loop, lock.lost.then((error) => Promise.reject(error))]);
+    } catch (thrown) {
+      if (signal.aborted) return await this.#stopping;
+      this.#setPhase('failed');
+      await this.#giveUp('the delegate failed');
+      throw thrown;
+    }
+  }
+
+  #connect(): Promise<void> {
+    const { clock, random, log } = this.#options;
+    return runConnectionLoop(
+      {
+        open: (signal) => this.#open(signal),
+        onNotAuthenticated: (next) => {
+          this.#connectsRefused += next === 'enrol-again' ? REFUSED_BEFORE_ENROLLING : 1;
+        },
+        onSession: (session) => this.#onSession(session),
+        clock,
+        random,
+        log,
+      },
+      this.#end.signal,
+    );
+  }
+
+  async #giveUp(reason: string): Promise<void> {
+    this.#workload.drain();
+    this.#workload.stopAll(reason);
+    await endsWithin(this.#workload.idle(), FLUSH_WITHIN_MS, this.#options.clock);
+    await this.#disconnect(reason);
+  }
+
+  /** Ends the session, and the loop that would open the next. */
+  async #disconnect(reason: string): Promise<void> {
+    // First the loop's signal, so that it takes the end of this session for the last one.
+    this.#end.abort(new Error(reason));
+    await this.#session?.leave(reason);
+    // It ends by the signal, and `run` has told of any other end.
+    await this.#loop?.catch(() => {});
+  }
+
   /**
    * Leaves in order: no more credit; heartbeats go on while tasks end within `graceMs`; the rest is aborted and
-   * reported; results are flushed; goodbye. Resolves when all is ended. Idempotent.
+   * reported; results are flushed; goodbye. Resolves when the connection has ended; `run` resolves when all has.
+   * Idempotent.
    */
-  stop(reason: string, graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+  stop(reason: string, graceMs: number = this.#options.shutdownGraceMs): Promise<void> {
     this.#stopping ??= this.#stop(reason, graceMs);
     return this.#stopping;
   }
@@ -171,18 +211,16 @@ export class Delegate {
           log.error({ tasks: this.#workload.waitingFor() }, 'tasks did not obey their signal');
         }
       }
-      // Without a session, too: one may come back, and if not, the loss is told.
+      // Without a session, too: one may come back.
       if (!(await endsWithin(this.#workload.outbox.emptied(), FLUSH_WITHIN_MS, clock))) {
         const results = this.#workload.outbox.refs().map(keyOf);
-        log.error({ results }, 'results were not acknowledged and are lost with this process');
+        if (this.#workload.recording) {
+          log.warn({ results }, 'results were not acknowledged; the next start sends them again');
+        } else log.error({ results }, 'results were not acknowledged, and the disk has not taken them');
       }
     } finally {
       reporting.abort();
-      // First the loop's signal, so that it takes the end of this session for the last one.
-      this.#end.abort(new Error('the delegate stops'));
-      await this.#session?.leave(reason);
-      // It ends by the signal, and `run` has told of any other end.
-      await this.#loop?.catch(() => {});
+      await this.#disconnect(reason);
       this.#setPhase('stopped');
     }
   }
@@ -196,7 +234,11 @@ export class Delegate {
         return;
       }
       log.info(
-        { tasks: this.#workload.waitingFor(), results: this.#workload.outbox.size },
+        {
+          tasks: this.#workload.waitingFor(),
+          results: this.#workload.outbox.size,
+          oldestResultAt: this.#workload.outbox.oldestFinishedAt,
+        },
         'still waiting before the stop',
       );
     }
@@ -207,15 +249,19 @@ export class Delegate {
     const enrolment = await this.#enrolled(signal);
     const identity = this.#knownIdentity();
     this.#setPhase(this.#session === undefined ? 'connecting' : 'ready');
-    const token = await signConnectToken(identity, enrolment, clock.now());
+    const token = await signConnectToken(identity, enrolment, clock.now() + this.#managerAheadMs);
     redactor.register(token);
-    const transport = await dial({
-      managerUrl,
-      token,
-      userAgent: `servicenow-delegate/${version}`,
-      signal,
-      clock,
-    });
+    const userAgent = `servicenow-delegate/${version}`;
+    let transport: Transport;
+    try {
+      transport = await dial({ managerUrl, token, userAgent, signal, clock });
+    } catch (thrown) {
+      // A token expires by the manager's clock. To wait until somebody sets this one right would be an outage.
+      if (thrown instanceof ManagerRefusal && thrown.managerDateMs !== undefined) {
+        this.#managerAheadMs = thrown.managerDateMs - clock.now();
+      }
+      throw thrown;
+    }
     return await Session.open({
       transport,
       workload: this.#workload,
@@ -245,7 +291,7 @@ export class Delegate {
       clock,
       signal,
     );
-    const enrolled = await saveEnrolment(stateDir, identity, managerUrl, response);
+    const enrolled = await saveEnrolment(stateDir, identity, managerUrl, response, log);
     this.#identity = enrolled;
     log.info({ delegateId: response.delegateId }, 'enrolled');
     return enrolled.enrolment;
@@ -265,7 +311,7 @@ export class Delegate {
       type: 'hello',
       delegate: { ...this.#describe(), runtime: `node ${process.versions.node}` },
       tags: [...tags],
-      tasks: taskTypes.map((type) => ({ name: type.name, version: type.version })),
+      tasks: taskTypes.map(({ name, version, effect }) => ({ name, version, effect })),
       capabilities: [...capabilities],
       capacity,
       running: this.#workload.running(),

@@ -1,45 +1,19 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomUUID,
-  type KeyObject,
-} from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, SignJWT } from 'jose';
-import { z } from 'zod';
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { fileCalls, type FileCalls } from '../kit/durable-file.ts';
+import type { Logger } from '../observability/logger.ts';
 import { ed25519PublicJwkSchema, type Ed25519PublicJwk, type EnrolResponse } from '../protocol/enrolment.ts';
 import { CONNECT_TOKEN_LIFE_S, CONNECT_TOKEN_TYPE } from '../protocol/limits.ts';
+import {
+  privateJwkSchema,
+  privateKeyOf,
+  recoverIdentityFile,
+  writeIdentityFile,
+  type Enrolment,
+  type IdentityFile,
+} from './identity-file.ts';
 
-const FILE_NAME = 'identity.json';
-const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
-
-const privateJwkSchema = z.object({
-  kty: z.literal('OKP'),
-  crv: z.literal('Ed25519'),
-  x: z.string(),
-  d: z.string(),
-});
-
-const enrolmentSchema = z.object({
-  /** The manager that knows this delegate. Another address means another enrolment. */
-  managerUrl: z.string(),
-  delegateId: z.string(),
-  taskSigningKeys: z.array(ed25519PublicJwkSchema).optional(),
-});
-
-const fileSchema = z.object({
-  format: z.literal(1),
-  instanceId: z.guid(),
-  key: privateJwkSchema,
-  enrolment: enrolmentSchema.optional(),
-});
-
-type IdentityFile = z.infer<typeof fileSchema>;
-export type Enrolment = z.infer<typeof enrolmentSchema>;
+export type { Enrolment } from './identity-file.ts';
 
 /** Who this delegate is. Replaced, never changed, when it enrols. */
 export interface Identity {
@@ -51,13 +25,22 @@ export interface Identity {
   readonly enrolment: Enrolment | undefined;
 }
 
-/** Reads the identity of this state folder, or makes one at the first start. */
-export async function loadIdentity(stateDir: string, protect: (value: string) => unknown): Promise<Identity> {
-  const path = join(stateDir, FILE_NAME);
-  const existing = await readIdentityFile(path);
-  const file = existing ?? newIdentityFile();
+/**
+ * Reads the identity of this state folder, or makes one at the first start. For the one process that has locked the
+ * folder: it mends what it finds. Rejects with `identity-unusable`.
+ *
+ * @param protect is given the private key
+ */
+export async function loadIdentity(
+  stateDir: string,
+  protect: (value: string) => unknown,
+  log: Logger,
+  calls: FileCalls = fileCalls,
+): Promise<Identity> {
+  const kept = await recoverIdentityFile(stateDir, log, calls);
+  const file = kept ?? newIdentityFile();
   protect(file.key.d);
-  if (existing === undefined) await writeIdentityFile(stateDir, file);
+  if (kept === undefined) await writeIdentityFile(stateDir, file, log, calls);
   return await toIdentity(file);
 }
 
@@ -67,6 +50,7 @@ export async function saveEnrolment(
   identity: Identity,
   managerUrl: string,
   response: EnrolResponse,
+  log: Logger,
 ): Promise<Identity & { readonly enrolment: Enrolment }> {
   const enrolment: Enrolment = {
     managerUrl,
@@ -79,7 +63,7 @@ export async function saveEnrolment(
     key: privateJwkSchema.parse(identity.privateKey.export({ format: 'jwk' })),
     enrolment,
   };
-  await writeIdentityFile(stateDir, file);
+  await writeIdentityFile(stateDir, file, log, fileCalls);
   return { ...(await toIdentity(file)), enrolment };
 }
 
@@ -120,66 +104,4 @@ async function toIdentity(file: IdentityFile): Promise<Identity> {
     privateKey,
     enrolment: file.enrolment,
   };
-}
-
-/** Throws if the parts of the key do not make one. */
-function privateKeyOf(file: IdentityFile): KeyObject {
-  return createPrivateKey({ key: file.key, format: 'jwk' });
-}
-
-async function readIdentityFile(path: string): Promise<IdentityFile | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return undefined;
-    throw stateError(path, `cannot be read (${systemCode(thrown) ?? 'unknown'})`, thrown);
-  }
-  try {
-    const file = fileSchema.parse(JSON.parse(text));
-    privateKeyOf(file);
-    return file;
-  } catch {
-    // Neither text nor cause: both may hold the key. Not replaced either: a new key is a new delegate, and
-    // whether this one is to be forgotten is for the operator to say.
-    throw stateError(path, 'is damaged', undefined);
-  }
-}
-
-/** Temporary file, fsync, rename, fsync of the folder: after a crash there is the old file or the new one. */
-async function writeIdentityFile(stateDir: string, file: IdentityFile): Promise<void> {
-  const path = join(stateDir, FILE_NAME);
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  const text = `${JSON.stringify(file, null, 2)}\n`;
-  let kept: string;
-  try {
-    await mkdir(stateDir, { recursive: true, mode: FOLDER_MODE });
-    {
-      // Made by us or not at all: a name that is taken could be a link, or open to others.
-      await using handle = await open(temporary, 'wx', FILE_MODE);
-      await handle.writeFile(text);
-      await handle.sync();
-    }
-    await rename(temporary, path);
-    await using folder = await open(stateDir, 'r');
-    await folder.sync();
-    kept = await readFile(path, 'utf8');
-  } catch (thrown) {
-    // As far as that is possible: what stood in the way of writing is what is told.
-    await rm(temporary, { force: true }).catch(() => {});
-    throw stateError(path, `cannot be written (${systemCode(thrown) ?? 'unknown'})`, thrown);
-  }
-  if (kept !== text) throw stateError(path, 'was not kept as written', undefined);
-}
-
-function stateError(path: string, what: string, cause: unknown): DelegateError {
-  return new DelegateError('identity-unusable', `The identity file ${path} ${what}.`, {
-    category: 'internal',
-    hint:
-      what === 'is damaged'
-        ? 'Restore it from a backup, or remove it and give an enrolment token: the delegate then enrols as a new one.'
-        : 'Give the user that the delegate runs as a state folder that it may read and write (DELEGATE_STATE_DIR), on a disk with room.',
-    details: { path },
-    cause,
-  });
 }

@@ -15,7 +15,8 @@ export interface IntakeView {
   draining: boolean;
   /** Whether this assign is within what was granted to the session it came by. */
   withinCredit: boolean;
-  outboxFull: boolean;
+  /** Why the delegate could not keep another result; undefined if it could. */
+  noRoom: string | undefined;
   /** Why the signature does not do; undefined if it does, or none is needed. */
   signatureFault: string | undefined;
   taskTypes: readonly TaskType[];
@@ -50,12 +51,7 @@ export function judgeAssign(assign: TaskAssign, view: IntakeView): IntakeVerdict
   }
   if (view.draining) return reject('draining', 'This delegate is leaving and takes no more work.');
   if (!view.withinCredit) return reject('no-credit', 'More tasks were assigned than this delegate granted.');
-  if (view.outboxFull) {
-    return reject(
-      'outbox-full',
-      'Too many results wait for acknowledgement; the delegate takes no more work.',
-    );
-  }
+  if (view.noRoom !== undefined) return reject('outbox-full', view.noRoom);
   if (view.signatureFault !== undefined) return reject('bad-signature', view.signatureFault);
 
   const named = view.taskTypes.filter((type) => type.name === assign.name);

@@ -1,5 +1,7 @@
-import { keyOf, type TaskRef, type TaskResult } from '../protocol/messages.ts';
-import type { TaskEffect } from '../connectors/connector.ts';
+import type { DelegateIdentity, TaskEffect, TaskRef, TaskResult } from '../protocol/messages.ts';
+
+/** How many tasks are remembered after their end, so that a late copy of an assign starts nothing. */
+export const MAX_REMEMBERED_ENDED = 1_000;
 
 /** What must survive of an accepted task before the manager hears that it was accepted. No input: it names secrets. */
 export interface BeginRecord {
@@ -8,47 +10,41 @@ export interface BeginRecord {
   effect: TaskEffect;
   /** RFC 3339. */
   receivedAt: string;
+  /** Who took it, in the version of then: should it be interrupted, the result is to say so after an upgrade, too. */
+  delegate: DelegateIdentity;
 }
 
-/** What a start finds from the run before. */
+export interface BegunTask extends BeginRecord {
+  /** RFC 3339; undefined if the work may not have begun. Recorded of work that may write alone. */
+  startedAt: string | undefined;
+}
+
+/** What a start finds from the run before; of each task the highest attempt. */
 export interface Recovered {
-  /** Begun, and no result is known. */
-  begun: readonly BeginRecord[];
-  /** Finished and not acknowledged, oldest first. */
+  /** Begun, and no result is known; oldest first. */
+  begun: readonly BegunTask[];
+  /** Finished and not acknowledged, in the order in which they finished. */
   finished: readonly TaskResult[];
+  /** Acknowledged or discarded lately, oldest first. */
+  ended: readonly TaskRef[];
 }
 
 /**
- * The memory of the way of one task. Each promise resolves when the record is as durable as the journal makes it;
- * only then does the next step of the task happen.
+ * The memory of the way of one task. Each promise resolves when the record would survive a crash; only then does
+ * the next step of the task happen. It rejects with `journal-unwritable` when the disk does not take the record.
  */
 export interface Journal extends AsyncDisposable {
-  recover(): Promise<Recovered>;
+  recover(): Recovered;
+  /** A rejected one is as if it had not been asked for, and so is a rejected start. */
   begin(record: BeginRecord): Promise<void>;
+  /** Work that may write is about to begin. */
+  start(ref: TaskRef, startedAt: string): Promise<void>;
+  /** A second result of an attempt takes the place of the first. A rejected one is recorded as soon as possible. */
   finish(result: TaskResult): Promise<void>;
+  /** Acknowledged or discarded. Survives a crash of the process; a power cut may bring the result back once more. */
   forget(ref: TaskRef): Promise<void>;
-}
-
-/** Keeps results across every disconnect, but not across the end of the process. */
-export function memoryJournal(): Journal {
-  const begun = new Map<string, BeginRecord>();
-  const finished = new Map<string, TaskResult>();
-  return {
-    recover: () => Promise.resolve({ begun: [...begun.values()], finished: [...finished.values()] }),
-    begin(record) {
-      begun.set(keyOf(record.ref), record);
-      return Promise.resolve();
-    },
-    finish(result) {
-      begun.delete(keyOf(result));
-      finished.set(keyOf(result), result);
-      return Promise.resolve();
-    },
-    forget(ref) {
-      begun.delete(keyOf(ref));
-      finished.delete(keyOf(ref));
-      return Promise.resolve();
-    },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
+  /** False from a write that failed until one that succeeds: meanwhile no task is to be taken. */
+  readonly writable: boolean;
+  /** Called when `writable` has become true again. */
+  onWritable: () => void;
 }

@@ -9,7 +9,7 @@ import { keyOf, type TaskRef } from '../protocol/messages.ts';
 export class Leases {
   readonly #clock: Clock;
   readonly #onLost: (ref: TaskRef) => void;
-  readonly #timers = new Map<string, Timer>();
+  readonly #leases = new Map<string, { timer: Timer; endsAt: number }>();
   /** From the last welcome; generous until the first one. */
   leaseMs = 30_000;
 
@@ -21,22 +21,30 @@ export class Leases {
   /** @param from monotonic milliseconds */
   grant(ref: TaskRef, from: number): void {
     const key = keyOf(ref);
-    this.#timers.get(key)?.cancel();
-    const remainingMs = from + this.leaseMs - this.#clock.monotonic();
-    const timer = this.#clock.after(Math.max(0, remainingMs), () => {
-      this.#timers.delete(key);
+    this.#leases.get(key)?.timer.cancel();
+    const endsAt = from + this.leaseMs;
+    const timer = this.#clock.after(Math.max(0, endsAt - this.#clock.monotonic()), () => {
+      this.#leases.delete(key);
       this.#onLost(ref);
     });
-    this.#timers.set(key, timer);
+    this.#leases.set(key, { timer, endsAt });
   }
 
   renew(refs: readonly TaskRef[], from: number): void {
-    for (const ref of refs) if (this.#timers.has(keyOf(ref))) this.grant(ref, from);
+    for (const ref of refs) if (this.#leases.has(keyOf(ref))) this.grant(ref, from);
+  }
+
+  /** Loses at once a lease that has run out by the clock: a blocked event loop may not have told yet. */
+  check(ref: TaskRef): void {
+    const lease = this.#leases.get(keyOf(ref));
+    if (lease === undefined || this.#clock.monotonic() < lease.endsAt) return;
+    this.drop(ref);
+    this.#onLost(ref);
   }
 
   drop(ref: TaskRef): void {
     const key = keyOf(ref);
-    this.#timers.get(key)?.cancel();
-    this.#timers.delete(key);
+    this.#leases.get(key)?.timer.cancel();
+    this.#leases.delete(key);
   }
 }

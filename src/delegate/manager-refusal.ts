@@ -1,6 +1,14 @@
 import { DelegateError } from '../kit/errors.ts';
 import type { AfterClose } from '../protocol/close-codes.ts';
 
+export interface ManagerRefusalOptions {
+  status: number;
+  next: AfterClose;
+  hint: string;
+  retryAfterMs?: number | undefined;
+  managerDateMs?: number | undefined;
+}
+
 /**
  * Why the manager did not let the delegate in, and what to do next. The status alone does not say that: 401 asks
  * for another token when it answers a connect, and for a person when it answers an enrolment.
@@ -9,12 +17,13 @@ export class ManagerRefusal extends DelegateError {
   readonly next: AfterClose;
   /** Milliseconds that the manager asked to wait; undefined if it named none. */
   readonly retryAfterMs: number | undefined;
+  /**
+   * What the manager's clock said when it refused a connect token, milliseconds since the epoch; undefined if it
+   * did not say, or refused for another reason. Tokens expire by that clock.
+   */
+  readonly managerDateMs: number | undefined;
 
-  constructor(
-    code: string,
-    message: string,
-    options: { status: number; next: AfterClose; hint: string; retryAfterMs?: number | undefined },
-  ) {
+  constructor(code: string, message: string, options: ManagerRefusalOptions) {
     super(code, message, {
       category: 'unavailable',
       retryable: true,
@@ -23,6 +32,7 @@ export class ManagerRefusal extends DelegateError {
     });
     this.next = options.next;
     this.retryAfterMs = options.retryAfterMs;
+    this.managerDateMs = options.managerDateMs;
   }
 }
 

@@ -5,10 +5,16 @@ import { encodeToManager, ProtocolViolation } from '../protocol/codec.ts';
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts';
 import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../protocol/messages.ts';
 
-/** Results that may wait for acknowledgement. At the bound the delegate takes no more work; it drops nothing. */
-export const MAX_UNACKNOWLEDGED = 1_000;
-/** Their bytes, too. What runs when this is reached may still come on top, one frame for each task. */
-export const MAX_UNACKNOWLEDGED_BYTES = 16 * 1_048_576;
+/** How much may wait for acknowledgement. At a bound the delegate takes no more work; it drops nothing. */
+export interface OutboxLimits {
+  /** Results, those still to come from running tasks included: never exceeded but by a limit that was lowered. */
+  readonly maxResults: number;
+  /** When this is reached, what runs may still come on top, one frame for each task. */
+  readonly maxBytes: number;
+}
+
+export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = { maxResults: 1_000, maxBytes: 16 * 1_048_576 };
+
 /**
  * No further result is handed to a channel while this much of them is not on the wire. On a slow line heartbeats
  * queue behind what was handed over: all of it at once would outlast the lease, on every connection again.
@@ -37,6 +43,7 @@ interface Kept {
  * nothing with it.
  */
 export class Outbox {
+  readonly #limits: OutboxLimits;
   readonly #results = new Map<string, Kept>();
   #bytes = 0;
   #channel: Channel | undefined;
@@ -45,13 +52,26 @@ export class Outbox {
   /** Bytes that the channel was given and that are not on the wire. */
   #unsentBytes = 0;
   #emptied: Deferred<void> | undefined;
+  /** Called with what has taken the place of a result that was too large for its session. */
+  onReplaced: (result: TaskResult) => void = () => {};
+
+  constructor(limits: OutboxLimits = DEFAULT_OUTBOX_LIMITS) {
+    this.#limits = limits;
+  }
 
   get size(): number {
     return this.#results.size;
   }
 
-  get full(): boolean {
-    return this.#results.size >= MAX_UNACKNOWLEDGED || this.#bytes >= MAX_UNACKNOWLEDGED_BYTES;
+  /** How many more results may come, those of running tasks among them. */
+  get room(): number {
+    return this.#bytes >= this.#limits.maxBytes ? 0 : Math.max(0, this.#limits.maxResults - this.size);
+  }
+
+  /** RFC 3339, of the result that has waited longest. */
+  get oldestFinishedAt(): string | undefined {
+    const [oldest] = this.#results.values();
+    return oldest?.result.timing.finishedAt;
   }
 
   /** Oldest first. */
@@ -135,7 +155,9 @@ export class Outbox {
     if (kept === undefined) return undefined;
     const fitting = fitResult(kept.result, maxFrameBytes);
     // A replacement is the result from then on: a later session with more room must not tell another story.
-    return fitting === kept.result ? kept : this.#keep(fitting);
+    if (fitting === kept.result) return kept;
+    this.onReplaced(fitting);
+    return this.#keep(fitting);
   }
 
   /** In the place of an earlier form of it, if there is one. */

@@ -1,7 +1,8 @@
-import type { PreparedTask, TaskContext, TaskEffect } from '../connectors/connector.ts';
+import type { PreparedTask, TaskContext } from '../connectors/connector.ts';
 import { DelegateError, wrap, type WireError } from '../kit/errors.ts';
 import type { Redactor } from '../kit/secret.ts';
-import { jsonSchema, type Json } from '../protocol/messages.ts';
+import { jsonSchema, type Json, type TaskEffect } from '../protocol/messages.ts';
+import type { BegunTask } from './journal.ts';
 import type { StopReason } from './task-state.ts';
 
 /** How a task ended, ready for the wire: scrubbed, and within the lengths of a frame's fields. */
@@ -31,9 +32,25 @@ export async function run(
   }
 }
 
-/** A task that was stopped before its work began. */
-export function outcomeOfUnstarted(reason: StopReason): Outcome {
-  return outcomeOf(stopError(reason), reason, 'reads');
+/** A task that was stopped, or could not be recorded, before its work began. */
+export function outcomeOfUnstarted(thrown: unknown, reason: StopReason | undefined): Outcome {
+  return outcomeOf(wrap(thrown), reason, 'reads');
+}
+
+/** A task of which the run before left no more than that it was begun. */
+export function outcomeOfInterrupted({ name, effect, receivedAt, startedAt }: BegunTask): Outcome {
+  const mayHaveWritten = effect === 'writes' && startedAt !== undefined;
+  const begun = startedAt === undefined ? '' : ` and began to work on it at ${startedAt}`;
+  const error = new DelegateError(
+    'interrupted',
+    `The delegate ended in the middle of ${name}: it took the task at ${receivedAt}${begun}.`,
+    {
+      category: mayHaveWritten ? 'ambiguous' : 'unavailable',
+      retryable: !mayHaveWritten,
+      hint: mayHaveWritten ? UNKNOWN_HINT : 'Nothing was changed. Start it again.',
+    },
+  );
+  return { outcome: mayHaveWritten ? 'unknown' : 'failed', error: error.toWire() };
 }
 
 /**

@@ -1,7 +1,7 @@
-import type { TaskEffect } from '../connectors/connector.ts';
 import { forgetOldest } from '../kit/bounds.ts';
 import { deferred, type Deferred } from '../kit/flow.ts';
-import type { TaskRef, TaskResult } from '../protocol/messages.ts';
+import type { TaskEffect, TaskRef, TaskResult } from '../protocol/messages.ts';
+import { MAX_REMEMBERED_ENDED } from './journal.ts';
 
 /**
  * The task table: the one value that says what is in flight. Heartbeats, credit and `hello` are read from it;
@@ -91,9 +91,6 @@ export class TaskEntry {
   }
 }
 
-/** How many tasks are remembered after their end, so that a late copy of an assign starts nothing. */
-const MAX_REMEMBERED_ENDED = 1_000;
-
 export class TaskTable {
   /** By task id: the highest attempt known. */
   readonly #entries = new Map<string, TaskEntry>();
@@ -129,7 +126,7 @@ export class TaskTable {
   discard(entry: TaskEntry): void {
     this.giveBack(entry);
     if (isOccupying(entry)) this.#leaving.add(entry);
-    this.#rememberEnded(entry.ref);
+    this.rememberEnded(entry.ref);
   }
 
   /** Takes an entry out that was refused after all: the same attempt may come again. */
@@ -144,10 +141,11 @@ export class TaskTable {
 
   acknowledge(entry: TaskEntry): void {
     this.#entries.delete(entry.ref.taskId);
-    this.#rememberEnded(entry.ref);
+    this.rememberEnded(entry.ref);
   }
 
-  #rememberEnded({ taskId, attempt }: TaskRef): void {
+  /** Known from now on as acknowledged or discarded. */
+  rememberEnded({ taskId, attempt }: TaskRef): void {
     const highest = Math.max(attempt, this.#ended.get(taskId) ?? 0);
     this.#ended.delete(taskId);
     this.#ended.set(taskId, highest);

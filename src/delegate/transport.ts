@@ -16,6 +16,11 @@ const CLOSE_WITHIN_MS = 1_000;
 /** Frames read and not yet handled. Reading stops well before; only one read chunk of tiny frames can follow. */
 const PAUSE_AT_FRAMES = 256;
 const MAX_WAITING_FRAMES = 65_536;
+/**
+ * Between the manager's clock and ours before a refused token is put down to it. `Date` is in whole seconds and
+ * the answer may have been on its way for as long as an upgrade may take.
+ */
+const TOLERATED_SKEW_MS = 30_000;
 /** Bytes accepted for sending and not yet on the wire. A peer that reads nothing is dead, and memory is finite. */
 const MAX_UNSENT_BYTES = 32 * 1_048_576;
 
@@ -176,11 +181,7 @@ function refusalOf(response: IncomingMessage, nowMs: number): ManagerRefusal {
   const status = response.statusCode ?? 0;
   switch (status) {
     case 401:
-      return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
-        status,
-        next: 'enrol-again',
-        hint: 'If the manager was set up anew, give the delegate an enrolment token.',
-      });
+      return tokenRefused(response.headers.date, nowMs);
     case 403:
       return revoked();
     case 426:
@@ -211,6 +212,37 @@ function refusalOf(response: IncomingMessage, nowMs: number): ManagerRefusal {
         },
       );
   }
+}
+
+/**
+ * A token is refused for its key or for its time, and the status does not say which. Enrolling again mends the
+ * first alone, and would spend an enrolment token on the second.
+ */
+function tokenRefused(date: string | undefined, nowMs: number): ManagerRefusal {
+  const parsedMs = Date.parse(date ?? '');
+  const managerDateMs = Number.isNaN(parsedMs) ? undefined : parsedMs;
+  const aheadMs = managerDateMs === undefined ? 0 : nowMs - managerDateMs;
+  const status = 401;
+  if (Math.abs(aheadMs) <= TOLERATED_SKEW_MS) {
+    return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
+      status,
+      next: 'enrol-again',
+      hint: 'If the manager was set up anew, give the delegate an enrolment token.',
+      managerDateMs,
+    });
+  }
+  const seconds = Math.round(Math.abs(aheadMs) / 1_000);
+  const direction = aheadMs > 0 ? 'ahead of' : 'behind';
+  return new ManagerRefusal(
+    'not-authenticated',
+    "The manager does not accept this delegate's connect token.",
+    {
+      status,
+      next: 'new-token',
+      hint: `This machine's clock is ${seconds} s ${direction} the manager's; set one of them right (NTP), because tokens expire.`,
+      managerDateMs,
+    },
+  );
 }
 
 function unreachable(managerUrl: string, cause: unknown): DelegateError {

@@ -12,17 +12,17 @@ import {
 } from '../protocol/messages.ts';
 import type { Logger } from '../observability/logger.ts';
 import { judgeAssign } from './intake.ts';
-import type { Journal } from './journal.ts';
+import type { BegunTask, Journal } from './journal.ts';
 import { Leases } from './lease.ts';
-import { fitResult, Outbox, type Channel } from './outbox.ts';
-import { outcomeOfUnstarted, run, type Outcome } from './runner.ts';
+import { fitResult, Outbox, type Channel, type OutboxLimits } from './outbox.ts';
+import { outcomeOfInterrupted, outcomeOfUnstarted, run, type Outcome } from './runner.ts';
 import { signatureFault, type SignatureRules } from './task-signature.ts';
 import { TaskEntry, TaskTable, type TaskState } from './task-state.ts';
 
 export interface WorkloadOptions {
   taskTypes: readonly TaskType[];
   capacity: number;
-  journal: Journal;
+  outboxLimits: OutboxLimits;
   clock: Clock;
   log: Logger;
   redactor: Redactor;
@@ -40,7 +40,8 @@ export class Workload {
   readonly #table = new TaskTable();
   readonly #leases: Leases;
   readonly #lives = new Set<Promise<void>>();
-  readonly outbox = new Outbox();
+  readonly outbox: Outbox;
+  #openJournal: Journal | undefined;
   #channel: Channel | undefined;
   #draining = false;
   /** Called when a slot became free, so that credit can be raised. */
@@ -49,15 +50,27 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options;
     this.#leases = new Leases(options.clock, (ref) => this.#leaseLost(ref));
+    this.outbox = new Outbox(options.outboxLimits);
+    this.outbox.onReplaced = (result) => this.#record(this.#journal.finish(result));
   }
 
-  /** Takes up the results of the run before. To be called before the first session. */
-  async recover(): Promise<void> {
-    const { finished } = await this.#options.journal.recover();
-    for (const result of finished) {
+  /** Takes up what the run before left, and records in this journal from then on. Comes before the first session. */
+  async recover(journal: Journal): Promise<void> {
+    this.#openJournal = journal;
+    journal.onWritable = () => this.onSlotFree();
+    const { begun, finished, ended } = journal.recover();
+    for (const ref of ended) this.#table.rememberEnded(ref);
+    const interrupted = begun.map((task) => this.#resultOfInterrupted(task));
+    await Promise.all(interrupted.map((result) => this.#keep(result)));
+    for (const result of [...finished, ...interrupted]) {
       this.#table.add(TaskEntry.finishedBefore(result));
       this.outbox.put(result);
     }
+  }
+
+  get #journal(): Journal {
+    if (this.#openJournal === undefined) throw new Error('a task came before the journal');
+    return this.#openJournal;
   }
 
   // --- what sessions and the delegate read ------------------------------------------------------------------
@@ -75,10 +88,23 @@ export class Workload {
       .map((entry) => ({ ...entry.ref, name: entry.name, ageMs: Math.round(now - entry.receivedAt) }));
   }
 
-  /** Slots that may be granted now. A delegate that leaves, or whose outbox is full, has none. */
+  /** Whether tasks and results can be recorded at present. */
+  get recording(): boolean {
+    return this.#openJournal?.writable ?? false;
+  }
+
+  /** Slots that may be granted now. A delegate that leaves, or could not keep another result, has none. */
   get freeSlots(): number {
-    if (this.#draining || this.outbox.full) return 0;
-    return Math.max(0, this.#options.capacity - this.#table.occupied);
+    if (this.#draining || !this.recording) return 0;
+    const slots = Math.min(this.#options.capacity, this.outbox.room);
+    return Math.max(0, slots - this.#table.occupied);
+  }
+
+  /** Why another task could not be kept; undefined if it could. */
+  #noRoom(): string | undefined {
+    if (!this.recording) return CANNOT_RECORD;
+    if (this.#table.occupied < this.outbox.room) return undefined;
+    return 'Too many results wait for acknowledgement; the delegate takes no more work.';
   }
 
   // --- what sessions bring ----------------------------------------------------------------------------------
@@ -113,7 +139,7 @@ export class Workload {
       leaving: this.#table.leaving(assign.taskId),
       draining: this.#draining,
       withinCredit,
-      outboxFull: this.outbox.full,
+      noRoom: this.#noRoom(),
       signatureFault: fault,
       taskTypes,
     });
@@ -168,7 +194,7 @@ export class Workload {
     if (!this.outbox.acknowledge(ref)) return;
     const entry = this.#table.get(ref);
     if (entry !== undefined) this.#table.acknowledge(entry);
-    this.#record(this.#options.journal.forget(ref));
+    this.#record(this.#journal.forget(ref));
     this.onSlotFree();
   }
 
@@ -198,7 +224,7 @@ export class Workload {
     channel: Channel,
     replaces: TaskEntry | undefined,
   ): Promise<void> {
-    const { clock, journal } = this.#options;
+    const { clock } = this.#options;
     const receivedWall = clock.now();
     const deadline = clock.after(timeoutMs - (clock.monotonic() - entry.receivedAt), () =>
       entry.stop('deadline', `not ended within ${timeoutMs} ms`),
@@ -216,7 +242,7 @@ export class Workload {
       const { outcome, startedAt } = await this.#work(entry, prepared, entry.receivedAt + timeoutMs);
       if (entry.discarded) return;
       const result = this.#resultOf(entry, outcome, { receivedWall, startedAt });
-      await journal.finish(result);
+      await this.#keep(result);
       if (entry.discarded) return;
       this.#move(entry, { at: 'finished', result });
       this.outbox.put(result);
@@ -225,23 +251,23 @@ export class Workload {
       this.#leases.drop(entry.ref);
       this.#table.release(entry);
       entry.ended.resolve();
-      if (entry.discarded) this.#record(journal.forget(entry.ref));
+      if (entry.discarded) this.#record(this.#journal.forget(entry.ref));
       this.onSlotFree();
     }
   }
 
   /** False if the task is not to go on: it was discarded meanwhile, or could not be recorded and is given back. */
   async #begin(entry: TaskEntry, receivedWall: number, channel: Channel): Promise<boolean> {
-    const { journal, log } = this.#options;
+    const { log, identity } = this.#options;
     const { ref, name, effect } = entry;
     try {
-      await journal.begin({ ref, name, effect, receivedAt: toTimestamp(receivedWall) });
+      const receivedAt = toTimestamp(receivedWall);
+      await this.#journal.begin({ ref, name, effect, receivedAt, delegate: identity() });
       return !entry.discarded;
     } catch (thrown) {
       log.error({ ...ref, err: thrown }, 'the journal takes no record; the task is given back');
       this.#table.giveBack(entry);
-      const message = 'The delegate cannot record tasks at present; its log says why.';
-      channel.send({ type: 'task.reject', ...ref, code: 'outbox-full', message });
+      channel.send({ type: 'task.reject', ...ref, code: 'outbox-full', message: CANNOT_RECORD });
       return false;
     }
   }
@@ -254,12 +280,14 @@ export class Workload {
   ): Promise<{ outcome: Outcome; startedAt: number | undefined }> {
     const { clock, redactor } = this.#options;
     try {
-      if (entry.effect === 'writes') await untilAborted(entry.acknowledged.promise, entry.signal);
+      if (entry.effect === 'writes') {
+        await untilAborted(entry.acknowledged.promise, entry.signal);
+        // From here on a crash leaves the question whether anything was written.
+        await this.#journal.start(entry.ref, toTimestamp(clock.now()));
+      }
       entry.signal.throwIfAborted();
     } catch (thrown) {
-      const reason = entry.stopReason;
-      if (reason === undefined) throw thrown;
-      return { outcome: outcomeOfUnstarted(reason), startedAt: undefined };
+      return { outcome: outcomeOfUnstarted(thrown, entry.stopReason), startedAt: undefined };
     }
     this.#move(entry, { at: 'running' });
     const startedAt = clock.monotonic();
@@ -281,6 +309,10 @@ export class Workload {
       deadline,
       clock,
       log: log.child({ taskId: entry.ref.taskId, attempt: entry.ref.attempt, task: entry.name }),
+      fence: () => {
+        this.#leases.check(entry.ref);
+        entry.signal.throwIfAborted();
+      },
       progress: (message) => {
         const now = clock.monotonic();
         if (now - lastSentAt < 1_000 / MAX_PROGRESS_PER_SECOND || entry.signal.aborted) return;
@@ -316,13 +348,32 @@ export class Workload {
     return fitResult({ type: 'task.result', ...entry.ref, ...outcome, delegate: identity(), timing });
   }
 
+  /** The work cannot be done again, nor its end be seen; when the process ended is not known either. */
+  #resultOfInterrupted(task: BegunTask): TaskResult {
+    const finishedAt = toTimestamp(this.#options.clock.now());
+    const startedAt = task.startedAt ?? (task.effect === 'reads' ? task.receivedAt : finishedAt);
+    const timing = { receivedAt: task.receivedAt, startedAt, finishedAt, queueMs: 0, runMs: 0 };
+    const outcome = outcomeOfInterrupted(task);
+    return fitResult({ type: 'task.result', ...task.ref, ...outcome, delegate: task.delegate, timing });
+  }
+
+  /** Resolves when the result is on disk, or the disk refused: then it is sent from memory, which is better than not. */
+  async #keep(result: TaskResult): Promise<void> {
+    try {
+      await this.#journal.finish(result);
+    } catch (thrown) {
+      const { taskId, attempt } = result;
+      this.#options.log.error({ taskId, attempt, err: thrown }, 'a result is kept in memory alone');
+    }
+  }
+
   #discard(entry: TaskEntry, message: string): void {
     entry.discard(message);
     this.#table.discard(entry);
     this.#leases.drop(entry.ref);
     if (entry.state.at === 'finished') {
       this.outbox.acknowledge(entry.ref);
-      this.#record(this.#options.journal.forget(entry.ref));
+      this.#record(this.#journal.forget(entry.ref));
       this.onSlotFree();
     }
     this.#options.log.info({ ...entry.ref, task: entry.name, why: message }, 'task discarded');
@@ -345,9 +396,12 @@ export class Workload {
 
   /** Something that nobody waits for, and whose failure must still be heard. */
   #record(promise: Promise<void>): void {
-    promise.catch((error: unknown) => this.#options.log.error({ err: error }, 'the journal failed'));
+    // The journal tells once that the disk fails, and makes up for the record when it takes one again.
+    promise.catch((error: unknown) => this.#options.log.debug({ err: error }, 'not recorded for now'));
   }
 }
+
+const CANNOT_RECORD = 'The delegate cannot record tasks on its disk at present; its log says why.';
 
 function errorCode(result: TaskResult): { code?: string } {
   return result.outcome === 'succeeded' ? {} : { code: result.error.code };

@@ -77,6 +77,15 @@ describe('an invalid configuration', () => {
     ['tags: [" "]', /^tags \(DELEGATE_TAGS\): each entry must be text/],
     ['name: 5', /^name \(DELEGATE_NAME\): must be text$/],
     ['capacity: 2.5', /^capacity \(DELEGATE_CAPACITY\): must be a whole number from 1 to 1000$/],
+    [
+      'capacity: 100\noutbox: { maxResults: 99 }',
+      /^outbox\.maxResults \(DELEGATE_OUTBOX_MAX_RESULTS\): must be at least capacity \(100\)/,
+    ],
+    [
+      'outbox: { maxBytes: 1000 }',
+      /^outbox\.maxBytes .*: must be a whole number from 1048576 to 1073741824$/,
+    ],
+    ['shutdownGraceSeconds: 30s', /^shutdownGraceSeconds .*: must be a whole number from 0 to 3600$/],
     ['allowLoopback: 1', /^allowLoopback \(DELEGATE_ALLOW_LOOPBACK\): must be true or false$/],
     ['secretNames: [a]', /^secretNames: must be a mapping of names to references$/],
     ['secretNames: [[a, env:X]]', /^secretNames: must be a mapping of names to references$/],

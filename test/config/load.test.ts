@@ -35,6 +35,68 @@ describe('the address of the manager', () => {
   }
 });
 
+describe('the state key', () => {
+  const BYTES = Buffer.alloc(32, 'state-key-of-this-test');
+  const spellings = [
+    BYTES.toString('base64'),
+    BYTES.toString('base64url'),
+    BYTES.toString('hex').toUpperCase(),
+  ];
+
+  for (const text of spellings) {
+    it(`is the same secret however it is spelt: ${text.length} characters`, () => {
+      using folder = new Folder();
+      for (const environment of [
+        { DELEGATE_STATE_KEY: ` ${text}\n` },
+        { DELEGATE_STATE_KEY_FILE: folder.write('key', `${text}\n`) },
+      ]) {
+        const loaded = load({ environment });
+        expect(loaded.stateKey?.reveal()).to.equal(BYTES.toString('base64'));
+        expect(inspect(loaded, { depth: 9 })).to.not.contain(text);
+      }
+    });
+  }
+
+  it('is not needed', () => {
+    expect(load().stateKey).to.equal(undefined);
+  });
+
+  for (const text of [
+    'a passphrase',
+    BYTES.subarray(1).toString('hex'),
+    BYTES.subarray(1).toString('base64'),
+  ]) {
+    it(`is refused when it is not 32 bytes: ${text.length} characters`, () => {
+      const [complaint] = complaintsOf(() => load({ environment: { DELEGATE_STATE_KEY: text } }));
+      expect(complaint).to.match(
+        /^stateKey \(DELEGATE_STATE_KEY\): must be 32 random bytes in base64 or hex/,
+      );
+      expect(complaint).to.not.contain(text);
+    });
+  }
+
+  it('is refused when its file is gone: results in the journal would be', () => {
+    const environment = { DELEGATE_STATE_KEY_FILE: '/no/such/file' };
+    expect(complaintsOf(() => load({ environment }))).to.deep.equal([
+      'stateKeyFile (DELEGATE_STATE_KEY_FILE): the file cannot be read (ENOENT)',
+    ]);
+  });
+
+  it('is not looked for in two places, and never shown', () => {
+    using folder = new Folder();
+    const environment = {
+      DELEGATE_STATE_KEY: BYTES.toString('hex'),
+      DELEGATE_STATE_KEY_FILE: folder.write('key', BYTES.toString('hex')),
+    };
+    expect(complaintsOf(() => load({ environment }))).to.deep.equal([
+      'stateKey: give either DELEGATE_STATE_KEY or DELEGATE_STATE_KEY_FILE, not both',
+    ]);
+    const shown = printableSettings(sources({ environment: { DELEGATE_STATE_KEY: BYTES.toString('hex') } }));
+    expect(shown.text).to.not.contain(BYTES.toString('hex'));
+    expect(shown.text).to.contain('"stateKey": "[secret]"');
+  });
+});
+
 describe('the enrolment token', () => {
   it('is a secret, apart from the configuration', () => {
     const loaded = load({ environment: { DELEGATE_ENROLMENT_TOKEN: ` ${TOKEN}\n` } });

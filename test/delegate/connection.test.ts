@@ -40,7 +40,7 @@ describe('the connection', () => {
       unacknowledged: [],
     });
     expect(hello?.delegate).to.include({ id: 'dlg-1', name: 'eu-1', version: '26.11.90100' });
-    expect(hello?.tasks).to.deep.include({ name: 'test.write', version: 1 });
+    expect(hello?.tasks).to.deep.include({ name: 'test.write', version: 1, effect: 'writes' });
   });
 
   it('carries a fresh token each time', async () => {

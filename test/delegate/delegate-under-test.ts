@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
 import { Delegate, type DelegateOptions } from '../../src/delegate/delegate.ts';
-import { memoryJournal } from '../../src/delegate/journal.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/outbox.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { memoryJournal } from '../support/memory-journal.ts';
 import { ScriptedManager, type ManagerScript } from '../support/scripted-manager.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 import { until, within } from '../support/until.ts';
@@ -29,7 +30,6 @@ export function delegatesUnderTest(): (
   options?: Partial<DelegateOptions>,
   script?: Partial<ManagerScript>,
 ) => Promise<UnderTest> {
-  const stateDir = tempDirs();
   const started: UnderTest[] = [];
   afterEach(async () => {
     for (const { delegate, workshop, manager, ended } of started.splice(0)) {
@@ -42,6 +42,8 @@ export function delegatesUnderTest(): (
       await ended();
     }
   });
+  // Behind the other hook: a delegate that still runs would write into a folder that is being removed.
+  const stateDir = tempDirs();
   return async (options = {}, script = {}) => {
     const manager = await ScriptedManager.start(script);
     const workshop = new Workshop();
@@ -65,7 +67,9 @@ export function delegatesUnderTest(): (
       capabilities: ['test.capability'],
       taskSigningKeys: undefined,
       requireSignedTasks: false,
-      journal: memoryJournal(),
+      shutdownGraceMs: 25_000,
+      outboxLimits: DEFAULT_OUTBOX_LIMITS,
+      openJournal: () => Promise.resolve(memoryJournal()),
       send: plainSend,
       redactor,
       clock: systemClock,

@@ -15,7 +15,7 @@ function view(changes: Partial<IntakeView> = {}): IntakeView {
     leaving: undefined,
     draining: false,
     withinCredit: true,
-    outboxFull: false,
+    noRoom: undefined,
     signatureFault: undefined,
     taskTypes: types,
     ...changes,
@@ -31,7 +31,7 @@ function judged(assign: Partial<TaskAssign>, changes: Partial<IntakeView>): stri
 const refusedEverywhere: Partial<IntakeView> = {
   draining: true,
   withinCredit: false,
-  outboxFull: true,
+  noRoom: 'full',
   signatureFault: 'bad',
 };
 
@@ -51,7 +51,7 @@ const table: [situation: string, assign: Partial<TaskAssign>, view: Partial<Inta
     ['a lower attempt was acknowledged', { attempt: 2 }, { endedAttempt: 1 }, 'accept'],
     ['the delegate leaves', {}, { draining: true }, 'draining'],
     ['nothing was granted', {}, { withinCredit: false }, 'no-credit'],
-    ['the outbox is full', {}, { outboxFull: true }, 'outbox-full'],
+    ['the outbox is full', {}, { noRoom: 'full' }, 'outbox-full'],
     ['the signature does not do', {}, { signatureFault: 'of another task' }, 'bad-signature'],
     ['the task is not known', { name: 'no.such.task' }, {}, 'unknown-task'],
     ['the version is not known', { version: 2 }, {}, 'unsupported-version'],

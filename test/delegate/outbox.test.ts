@@ -2,15 +2,14 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import {
   fitResult,
-  MAX_UNACKNOWLEDGED,
-  MAX_UNACKNOWLEDGED_BYTES,
+  DEFAULT_OUTBOX_LIMITS,
   Outbox,
   SEND_WINDOW_BYTES,
   type Channel,
 } from '../../src/delegate/outbox.ts';
 import { encodeToManager } from '../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../src/protocol/limits.ts';
-import { keyOf, type TaskRef, type ToManager } from '../../src/protocol/messages.ts';
+import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../../src/protocol/messages.ts';
 import { REF, resultOf } from './frames.ts';
 
 class RecordingChannel implements Channel {
@@ -89,37 +88,37 @@ describe('the outbox', () => {
     }
   });
 
-  it('is full at its bound, and takes even then what is already done', () => {
-    const outbox = new Outbox();
-    for (let n = 0; n < MAX_UNACKNOWLEDGED; n += 1) {
-      expect(outbox.full).to.equal(false);
+  it('has room for so many results, and takes even those beyond', () => {
+    const outbox = new Outbox({ ...DEFAULT_OUTBOX_LIMITS, maxResults: 3 });
+    const room = [1, 2, 3, 4].map((n) => {
       outbox.put(resultOf(refOf(n)));
-    }
-    expect(outbox.full).to.equal(true);
-    outbox.put(resultOf(refOf(MAX_UNACKNOWLEDGED)));
-    expect(outbox.size).to.equal(MAX_UNACKNOWLEDGED + 1);
+      return outbox.room;
+    });
+    expect(room).to.deep.equal([2, 1, 0, 0]);
+    expect(outbox.size).to.equal(4);
   });
 
-  it('is full at its bound of bytes, until some of them are acknowledged', () => {
-    const outbox = new Outbox();
-    const MEBIBYTE = 1_048_576;
-    const large = 'x'.repeat(MEBIBYTE - 1_024);
-    for (let n = 0; n < MAX_UNACKNOWLEDGED_BYTES / MEBIBYTE; n += 1) {
-      expect(outbox.full).to.equal(false);
-      outbox.put(resultOf(refOf(n), large));
-    }
-    outbox.put(resultOf(refOf(99), large));
-    expect(outbox.full).to.equal(true);
-    outbox.acknowledge(refOf(99));
-    expect(outbox.full).to.equal(false);
+  it('has no room at its bound of bytes, until some of them are acknowledged', () => {
+    const outbox = new Outbox({ maxResults: 10, maxBytes: 10_000 });
+    outbox.put(resultOf(refOf(1), 'x'.repeat(6_000)));
+    expect(outbox.room).to.equal(9);
+    outbox.put(resultOf(refOf(2), 'x'.repeat(6_000)));
+    expect(outbox.room).to.equal(0);
+    outbox.acknowledge(refOf(1));
+    expect(outbox.room).to.equal(9);
   });
 
-  it('counts what replaced a result that was too large, not the result', () => {
-    const outbox = new Outbox();
-    outbox.put(resultOf(REF, 'x'.repeat(MAX_UNACKNOWLEDGED_BYTES)));
-    expect(outbox.full).to.equal(true);
-    outbox.attach(new RecordingChannel());
-    expect(outbox.full).to.equal(false);
+  it('counts, and hands over for the journal, what replaced a result that was too large', () => {
+    const outbox = new Outbox({ maxResults: 10, maxBytes: 2 * MIN_FRAME_BYTES });
+    const replaced: TaskResult[] = [];
+    outbox.onReplaced = (result) => void replaced.push(result);
+    outbox.put(resultOf(REF, 'x'.repeat(3 * MIN_FRAME_BYTES)));
+    expect(outbox.room).to.equal(0);
+    const channel = new RecordingChannel(MIN_FRAME_BYTES);
+    outbox.attach(channel);
+    expect(outbox.room).to.equal(9);
+    expect(replaced).to.deep.equal(channel.sent);
+    expect(replaced[0]).to.have.nested.property('error.code', 'result-too-large');
   });
 
   it('tells the same story in a later session that has more room', () => {

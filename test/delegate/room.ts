@@ -1,10 +1,12 @@
 import { pino } from 'pino';
-import { memoryJournal, type Journal } from '../../src/delegate/journal.ts';
+import type { Journal } from '../../src/delegate/journal.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/outbox.ts';
 import { Session } from '../../src/delegate/session.ts';
 import { Workload, type WorkloadOptions } from '../../src/delegate/workload.ts';
 import { Redactor } from '../../src/kit/secret.ts';
 import type { DelegateIdentity, Hello, Welcome } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { memoryJournal } from '../support/memory-journal.ts';
 import { MemoryTransport } from '../support/memory-transport.ts';
 import { welcome } from '../support/scripted-manager.ts';
 import { within } from '../support/until.ts';
@@ -17,7 +19,7 @@ const IDENTITY: DelegateIdentity = resultOf().delegate;
 
 /** One workload and its sessions, with a manual clock and no network. */
 export class Room {
-  readonly clock = new ManualClock();
+  readonly clock: ManualClock;
   readonly workshop = new Workshop();
   /** Log lines, JSON. */
   readonly logged: string[] = [];
@@ -25,13 +27,20 @@ export class Room {
   readonly abort = new AbortController();
   readonly journal: Journal;
   readonly workload: Workload;
+  /** Resolves when the workload has taken up what the journal held. */
+  readonly recovered: Promise<void>;
 
-  constructor(changes: Partial<WorkloadOptions> = {}) {
-    this.journal = changes.journal ?? memoryJournal();
+  constructor({
+    journal = memoryJournal(),
+    clock = new ManualClock(),
+    ...changes
+  }: Partial<Omit<WorkloadOptions, 'clock'>> & { journal?: Journal; clock?: ManualClock } = {}) {
+    this.journal = journal;
+    this.clock = clock;
     this.workload = new Workload({
       taskTypes: this.workshop.types,
       capacity: 4,
-      journal: this.journal,
+      outboxLimits: DEFAULT_OUTBOX_LIMITS,
       clock: this.clock,
       log: this.log,
       redactor: new Redactor(),
@@ -39,6 +48,7 @@ export class Room {
       signatureRules: () => ({ keys: [], required: false, delegateId: IDENTITY.id }),
       ...changes,
     });
+    this.recovered = this.workload.recover(this.journal);
   }
 
   dial(): { transport: MemoryTransport; opening: Promise<Session> } {

@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import type { PreparedTask, TaskContext, TaskEffect } from '../../src/connectors/connector.ts';
+import type { PreparedTask, TaskContext } from '../../src/connectors/connector.ts';
 import { outcomeOf, outcomeOfUnstarted, run, type Outcome } from '../../src/delegate/runner.ts';
-import type { StopReason } from '../../src/delegate/task-state.ts';
+import { TaskStopped, type StopReason } from '../../src/delegate/task-state.ts';
 import { DelegateError, ERROR_CATEGORIES } from '../../src/kit/errors.ts';
 import { Redactor } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
+import type { TaskEffect } from '../../src/protocol/messages.ts';
 
 const UNAVAILABLE = { category: 'unavailable' } as const;
 
@@ -34,7 +35,7 @@ describe('the outcome of a task', () => {
     }
 
     it(`is never unknown when ${reason} came before the work began`, () => {
-      const ended = outcomeOfUnstarted(reason);
+      const ended = outcomeOfUnstarted(new TaskStopped(reason, ''), reason);
       expect(ended.outcome).to.equal(ENDINGS[reason].reads[0]);
     });
   }
@@ -49,6 +50,12 @@ describe('the outcome of a task', () => {
       });
     }
   }
+
+  it('is failed, with the error itself, when nobody stopped it before the work began', () => {
+    const error = new DelegateError('journal-unwritable', '', { category: 'unavailable' });
+    const ended = outcomeOfUnstarted(error, undefined);
+    expect(ended).to.deep.equal({ outcome: 'failed', error: error.toWire() });
+  });
 
   it('asks nobody to repeat what may have been written', () => {
     const error = new DelegateError('some-code', '', { category: 'ambiguous', retryable: true });
@@ -68,6 +75,7 @@ describe('running a task', () => {
       deadline: 0,
       clock: systemClock,
       log: pino({ level: 'silent' }),
+      fence: () => {},
       progress: () => {},
     };
     const prepared: PreparedTask = { run: work };

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { memoryJournal } from '../../src/delegate/journal.ts';
 import { SessionNotOpened } from '../../src/delegate/session.ts';
 import { deferred } from '../../src/kit/flow.ts';
 import { ProtocolViolation } from '../../src/protocol/codec.ts';
 import { MAX_TIMEOUT_MS, WELCOME_WITHIN_MS } from '../../src/protocol/limits.ts';
 import type { TaskRef } from '../../src/protocol/messages.ts';
+import { memoryJournal } from '../support/memory-journal.ts';
 import { welcome } from '../support/scripted-manager.ts';
 import { within } from '../support/until.ts';
 import { assignOf, REF, resultOf } from './frames.ts';
@@ -300,7 +300,7 @@ describe('a task that the manager has given up', () => {
     await opening;
     expect(transport.sentOf('task.result')).to.deep.equal([]);
     expect(room.workload.outbox.size).to.equal(0);
-    expect((await room.journal.recover()).finished).to.deep.equal([]);
+    expect(room.journal.recover().finished).to.deep.equal([]);
   });
 
   it('in an ack of no heartbeat is aborted all the same', async () => {
@@ -425,21 +425,18 @@ describe('progress', () => {
 
 describe('the workload and its journal', () => {
   it('accepts only what is on disk', async () => {
-    const journal = memoryJournal();
     const written: TaskRef[] = [];
     let release: (() => void) | undefined;
-    const room = new Room({
-      journal: {
-        ...journal,
-        begin: ({ ref }) =>
-          new Promise((resolve) => {
-            release = () => {
-              written.push(ref);
-              resolve();
-            };
-          }),
-      },
+    const journal = memoryJournal({
+      begin: ({ ref }) =>
+        new Promise((resolve) => {
+          release = () => {
+            written.push(ref);
+            resolve();
+          };
+        }),
     });
+    const room = new Room({ journal });
     const { transport } = await room.open();
     transport.arrive(assignOf());
     transport.arrive(assignOf());
@@ -453,7 +450,7 @@ describe('the workload and its journal', () => {
 
   it('gives a task back that it cannot record', async () => {
     const begin = (): Promise<void> => Promise.reject(new Error('ENOSPC'));
-    const room = new Room({ journal: { ...memoryJournal(), begin } });
+    const room = new Room({ journal: memoryJournal({ begin }) });
     const { transport } = await room.open();
     transport.arrive(assignOf());
     await room.clock.settle();
@@ -477,14 +474,14 @@ describe('the workload and its journal', () => {
     await room.clock.settle();
     await room.workload.idle();
     expect(recorded.map(({ attempt }) => attempt)).to.deep.equal([2]);
-    expect((await journal.recover()).begun).to.deep.equal([]);
+    expect(journal.recover().begun).to.deep.equal([]);
   });
 
   it('sends what the run before had finished, and does not do it again', async () => {
     const journal = memoryJournal();
     await journal.finish(resultOf());
     const room = new Room({ journal });
-    await room.workload.recover();
+    await room.recovered;
     const { transport } = await room.open();
     expect(transport.sentOf('task.result')).to.have.lengthOf(1);
     transport.arrive(assignOf());
@@ -493,7 +490,7 @@ describe('the workload and its journal', () => {
     expect(transport.sentOf('task.accept')).to.deep.equal([]);
     transport.arrive({ type: 'result.ack', ...REF });
     await room.clock.settle();
-    expect((await journal.recover()).finished).to.deep.equal([]);
+    expect(journal.recover().finished).to.deep.equal([]);
   });
 });
 
@@ -518,7 +515,7 @@ describe('a move to another session', () => {
 
   it('sends there the accept of a task whose begin is on disk only then', async () => {
     const begun = deferred<void>();
-    const room = new Room({ journal: { ...memoryJournal(), begin: () => begun.promise } });
+    const room = new Room({ journal: memoryJournal({ begin: () => begun.promise }) });
     const old = await room.open();
     const { transport, opening } = room.dial();
     old.transport.arrive(assignOf());

@@ -50,11 +50,16 @@ export class ManualClock implements Clock {
     await this.settle();
     for (let alarm = this.#nextUntil(target); alarm !== undefined; alarm = this.#nextUntil(target)) {
       this.#alarms.delete(alarm);
-      this.#moveTo(alarm.dueAt);
+      this.#moveTo(Math.max(alarm.dueAt, this.#monotonicMs));
       alarm.callback();
       await this.settle();
     }
     this.#moveTo(target);
+  }
+
+  /** Time passes and no timer is called, as while the event loop is blocked; they are due from then on. */
+  block(ms: number): void {
+    this.#moveTo(this.#monotonicMs + ms);
   }
 
   /** Sets the wall clock alone, as an operator or NTP would; no timer notices. */

@@ -102,6 +102,7 @@ export function taskContext(
     deadline: clock.monotonic() + (options.timeMs ?? TASK_TIME_MS),
     clock,
     log: { debug: keep, info: keep, warn: keep },
+    fence: () => {},
     progress: (message) => void progressed.push(message),
     logged,
     progressed,

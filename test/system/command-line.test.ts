@@ -69,7 +69,7 @@ describe('the command line', function () {
       DELEGATE_STATE_DIR: join(fileURLToPath(import.meta.url), 'state'),
     });
     expect(code).to.equal(1);
-    expect(stdout).to.contain('identity-unusable').and.contain('DELEGATE_STATE_DIR');
+    expect(stdout).to.contain('state-folder-unusable').and.contain('DELEGATE_STATE_DIR');
   });
 
   it('ends with 1 and a remedy if the health port is taken', async () => {

@@ -3,12 +3,13 @@ import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import { Delegate } from '../../../src/delegate/delegate.ts';
-import { memoryJournal } from '../../../src/delegate/journal.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../../src/delegate/outbox.ts';
 import { Mailbox } from '../../../src/kit/flow.ts';
 import { Redactor, Secret } from '../../../src/kit/secret.ts';
 import { systemClock } from '../../../src/kit/time.ts';
 import { SUBPROTOCOL } from '../../../src/protocol/limits.ts';
 import { plainSend } from '../../delegate/plain-send.ts';
+import { memoryJournal } from '../../support/memory-journal.ts';
 import { within } from '../../support/until.ts';
 import { Line, type Script, type Side } from './line.ts';
 
@@ -88,7 +89,9 @@ export async function startDelegateSide(stateDir: string): Promise<Side> {
     capabilities: [],
     taskSigningKeys: undefined,
     requireSignedTasks: false,
-    journal: memoryJournal(),
+    shutdownGraceMs: 25_000,
+    outboxLimits: DEFAULT_OUTBOX_LIMITS,
+    openJournal: () => Promise.resolve(memoryJournal()),
     send: plainSend,
     redactor: new Redactor(),
     clock: systemClock,
