@@ -1,4 +1,4 @@
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { DelegateError, reasonOf, systemCode } from '../kit/errors.ts';
 import { deferred, type Deferred } from '../kit/flow.ts';
 import type { Clock, Timer } from '../kit/time.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -183,7 +183,10 @@ class FileJournal implements Journal {
       if (group.some(({ record }) => record.is !== 'forget')) await segment.file.sync();
     } catch (thrown) {
       // After a failed fsync the next may claim success for pages that the system has dropped: not this file again.
-      this.#options.log.warn({ file: segment.name, err: thrown }, 'the journal leaves a segment that failed');
+      this.#options.log.warn(
+        { file: segment.name, why: reasonOf(thrown) },
+        'the journal leaves a segment that failed',
+      );
       await this.#rotate();
     }
   }
@@ -224,7 +227,7 @@ class FileJournal implements Journal {
     } catch (thrown) {
       // What had to be on the disk was synced, or reported as not.
       this.#options.log.warn(
-        { file: segment.name, err: thrown },
+        { file: segment.name, why: reasonOf(thrown) },
         'a segment of the journal could not be closed',
       );
     }
@@ -243,7 +246,7 @@ class FileJournal implements Journal {
     refuse([...group, ...this.#pending.splice(0)], unwritable(thrown));
     if (this.#writable) {
       log.error(
-        { err: thrown, hint: DISK_HINT },
+        { why: reasonOf(thrown), hint: DISK_HINT },
         'the journal cannot be written: no task is taken until it can; results that wait are sent all the same',
       );
     }

@@ -1,4 +1,4 @@
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { DelegateError, reasonOf, systemCode } from '../kit/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { JournalFolder } from './journal-folder.ts';
 import { decodeRecord, LiveTasks, type JournalRecord } from './journal-records.ts';
@@ -64,7 +64,7 @@ export async function clearAway(
       else await folder.remove(segment.name);
     } catch (thrown) {
       log.warn(
-        { file: segment.name, err: thrown },
+        { file: segment.name, why: reasonOf(thrown) },
         'an old segment of the journal could not be cleared away',
       );
       left.push(segment);

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { DelegateError, reasonOf, systemCode } from '../kit/errors.ts';
 import { deferred } from '../kit/flow.ts';
 import { sleep, toTimestamp, type Clock } from '../kit/time.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -148,7 +148,7 @@ export class StateLock {
           return;
         }
         // Not lost: whoever can't write the file may still be its owner, and the next beat sees.
-        if (!this.#inTrouble) log.warn({ path, err: thrown }, 'the lock file cannot be kept up');
+        if (!this.#inTrouble) log.warn({ path, why: reasonOf(thrown) }, 'the lock file cannot be kept up');
         this.#inTrouble = true;
       }
     }

@@ -1,4 +1,5 @@
 import type { PreparedTask, TaskContext, TaskType } from '../connectors/connector.ts';
+import { wrap } from '../kit/errors.ts';
 import { untilAborted } from '../kit/flow.ts';
 import type { Redactor } from '../kit/secret.ts';
 import { toTimestamp, type Clock } from '../kit/time.ts';
@@ -265,7 +266,7 @@ export class Workload {
       await this.#journal.begin({ ref, name, effect, receivedAt, delegate: identity() });
       return !entry.discarded;
     } catch (thrown) {
-      log.error({ ...ref, err: thrown }, 'the journal takes no record; the task is given back');
+      log.error({ ...ref, ...wrap(thrown).toWire() }, 'the task is given back');
       this.#table.giveBack(entry);
       channel.send({ type: 'task.reject', ...ref, code: 'outbox-full', message: CANNOT_RECORD });
       return false;
@@ -363,7 +364,8 @@ export class Workload {
       await this.#journal.finish(result);
     } catch (thrown) {
       const { taskId, attempt } = result;
-      this.#options.log.error({ taskId, attempt, err: thrown }, 'a result is kept in memory alone');
+      const why = wrap(thrown).toWire();
+      this.#options.log.error({ taskId, attempt, ...why }, 'a result is kept in memory alone');
     }
   }
 

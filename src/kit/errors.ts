@@ -107,3 +107,8 @@ export function systemCode(thrown: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** What went wrong in the fewest words, for whoever runs the delegate: a stack tells them nothing of their disk. */
+export function reasonOf(thrown: unknown): string {
+  return systemCode(thrown) ?? (thrown instanceof Error ? thrown.message : String(thrown));
+}

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { expect } from 'chai';
 import { z } from 'zod';
-import { DelegateError, ERROR_CATEGORIES, systemCode, wrap } from '../../src/kit/errors.ts';
+import { DelegateError, ERROR_CATEGORIES, reasonOf, systemCode, wrap } from '../../src/kit/errors.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
 
 const addressSchema = z.object({ port: z.number() });
@@ -105,5 +105,13 @@ describe('the system code', () => {
     const error = new Error('x');
     error.cause = error;
     expect(systemCode(error)).to.equal(undefined);
+  });
+});
+
+describe('the reason of a failure, in a word', () => {
+  it('is the code of the system error, else the message, else whatever was thrown', () => {
+    const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    const thrown = [full, new Error('outer', { cause: full }), new Error('the disk is slow'), 'a text'];
+    expect(thrown.map(reasonOf)).to.deep.equal(['ENOSPC', 'ENOSPC', 'the disk is slow', 'a text']);
   });
 });
