@@ -133,9 +133,14 @@ class FileJournal implements Journal {
     this.#retry?.cancel();
     const late = deferred<void>();
     const overdue = this.#options.clock.after(CLOSE_WITHIN_MS, () => late.resolve());
-    await Promise.race([this.#writing?.then(() => this.#closeSegment()), late.promise]);
+    await Promise.race([this.#finishWriting(), late.promise]);
     overdue.cancel();
     refuse(this.#pending.splice(0), unwritable(new Error('the journal is closed')));
+  }
+
+  async #finishWriting(): Promise<void> {
+    await this.#writing;
+    await this.#closeSegment();
   }
 
   // --- writing ----------------------------------------------------------------------------------------------
