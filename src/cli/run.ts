@@ -53,7 +53,16 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   } catch (failure) {
     log.fatal(failure instanceof DelegateError ? failure.toWire() : { err: failure }, 'delegate failed');
     return 1;
+  } finally {
+    endSoon();
   }
+}
+
+/** For work that ignored its signal and still holds something open: nothing waits for it any more. */
+const LINGER_MS = 500;
+
+function endSoon(): void {
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
 /** Node would print an unexpected error itself, past the scrubbing. */

@@ -11,7 +11,7 @@ type StopSignal = keyof typeof EXIT_CODES;
 export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
   let asked = false;
   const onSignal = (signal: StopSignal): void => {
-    if (asked) process.exit(EXIT_CODES[signal]);
+    if (asked) endNow(signal);
     asked = true;
     stop(signal);
   };
@@ -30,6 +30,17 @@ export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
       for (const { signal, listener } of listeners) process.off(signal, listener);
     },
   };
+}
+
+/**
+ * By the signal itself, as if it had never been handled: `process.exit` would wait for file calls on their way to the
+ * disk, and a disk that does not answer is a good reason to send a second signal. The kernel spares process 1 of a
+ * container such an end, so that one is left with `process.exit`.
+ */
+function endNow(signal: StopSignal): never {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  process.exit(EXIT_CODES[signal]);
 }
 
 /** Resolves at the first signal. */
