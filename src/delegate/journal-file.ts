@@ -5,7 +5,14 @@ import type { Logger } from '../observability/logger.ts';
 import type { TaskRef, TaskResult } from '../protocol/messages.ts';
 import type { BeginRecord, Journal, Recovered } from './journal.ts';
 import type { AppendFile, JournalFolder } from './journal-folder.ts';
-import { clearAway, loadJournal, segmentName, type LoadedJournal, type OldSegment } from './journal-load.ts';
+import {
+  clearAway,
+  loadJournal,
+  replacedBy,
+  segmentName,
+  type LoadedJournal,
+  type OldSegment,
+} from './journal-load.ts';
 import { encodeRecord, type JournalRecord, type LiveTasks } from './journal-records.ts';
 import { SegmentWriter } from './journal-segment.ts';
 
@@ -48,6 +55,7 @@ interface Pending {
 
 interface Segment {
   readonly name: string;
+  readonly number: number;
   readonly file: AppendFile;
   readonly writer: SegmentWriter;
   readonly bytesAtFirst: number;
@@ -161,11 +169,15 @@ class FileJournal implements Journal {
     await Promise.resolve();
     do {
       const group = this.#pending.splice(0);
+      let hasStalled = false;
       const stalled = this.#options.clock.after(STALLED_AFTER_MS, () => {
+        hasStalled = true;
         this.#refused(new Error(`the disk did not answer within ${STALLED_AFTER_MS} ms`), group);
       });
       try {
         await this.#write(group);
+        // What was refused meanwhile is in that segment all the same; the next has only what is alive.
+        if (hasStalled) await this.#rotate();
         for (const { written } of group) written.resolve();
         this.#accepted();
       } catch (thrown) {
@@ -201,12 +213,19 @@ class FileJournal implements Journal {
     const { folder, key, log } = this.#options;
     await this.#closeSegment();
     this.#lastNumber += 1;
-    const name = segmentName(this.#lastNumber);
+    const number = this.#lastNumber;
+    const name = segmentName(number);
     const file = await folder.create(name);
     const writer = new SegmentWriter(key);
-    const records = Array.from(this.#live.snapshot(), (record) => writer.encode(encodeRecord(record)));
-    const bytes = Buffer.concat([writer.preamble, ...records]);
-    this.#segment = { name, file, writer, bytesAtFirst: bytes.length, bytes: bytes.length };
+    const records: JournalRecord[] = [
+      ...this.#live.snapshot(),
+      { is: 'compacted', replaces: replacedBy(this.#old) },
+    ];
+    const bytes = Buffer.concat([
+      writer.preamble,
+      ...records.map((record) => writer.encode(encodeRecord(record))),
+    ]);
+    this.#segment = { name, number, file, writer, bytesAtFirst: bytes.length, bytes: bytes.length };
     try {
       await file.append(bytes);
       await file.sync();
@@ -226,7 +245,7 @@ class FileJournal implements Journal {
     const segment = this.#segment;
     if (segment === undefined) return;
     this.#segment = undefined;
-    this.#old = [...this.#old, { name: segment.name, keep: false }];
+    this.#old = [...this.#old, { name: segment.name, number: segment.number, condition: 'sound' }];
     try {
       await segment.file.close();
     } catch (thrown) {

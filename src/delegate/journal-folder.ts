@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../kit/durable-file.ts';
 import { systemCode } from '../kit/errors.ts';
 
 const FILE_MODE = 0o600;
@@ -44,10 +45,7 @@ export function journalFolder(path: string): JournalFolder {
     },
     rename: (from, to) => rename(join(path, from), join(path, to)),
     remove: (name) => rm(join(path, name), { force: true }),
-    async sync() {
-      await using folder = await open(path, 'r');
-      await folder.sync();
-    },
+    sync: () => syncFolder(path),
   };
 }
 

@@ -13,11 +13,17 @@ export function segmentName(number: number): string {
   return `journal-${String(number).padStart(10, '0')}.log`;
 }
 
+/**
+ * - `unreadable`: the file system does not give it.
+ * - `not-understood`: sound, but with records that this version does not know.
+ */
+type Condition = SegmentCondition | 'unreadable' | 'not-understood';
+
 /** A file that the next segment makes superfluous. */
 export interface OldSegment {
   readonly name: string;
-  /** Part of it could not be read, so it is not for this program to delete. */
-  readonly keep: boolean;
+  readonly number: number;
+  readonly condition: Condition;
 }
 
 export interface LoadedJournal {
@@ -28,28 +34,43 @@ export interface LoadedJournal {
 }
 
 /**
- * Replays every segment, oldest first, as far as it can be read.
+ * Replays the segments, oldest first, as far as they can be read. Those that a later one replaces are left out: one
+ * that comes back from wherever it was set aside is not.
  *
  * @throws DelegateError `state-folder-unusable` if not even the names in the folder can be read
  */
 export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logger): Promise<LoadedJournal> {
-  const live = new LiveTasks();
-  const segments: OldSegment[] = [];
-  let lastNumber = 0;
-  for (const { name, number } of await listSegments(folder)) {
-    lastNumber = number;
-    const { records, condition } = await readRecords(folder, name, key);
-    if (records.some(({ is }) => is === 'compacted')) live.clear();
-    for (const record of records) live.apply(record);
-    const keep = condition !== 'sound' && condition !== 'torn';
-    if (keep)
-      log.error({ file: name, condition, hint: HINTS[condition] }, 'part of the journal cannot be read');
-    if (condition === 'torn')
-      log.warn({ file: name }, 'the journal ends within a record, as after a power cut');
-    segments.push({ name, keep });
+  const segments = [];
+  for (const segment of await listSegments(folder)) {
+    const read = await readRecords(folder, segment.name, key);
+    segments.push({ ...segment, ...read });
+    tell(segment.name, read.condition, log);
   }
-  return { live, segments, lastNumber };
+  const replaced = new Set(segments.flatMap(replacedByRecords));
+  const current = segments.filter(({ number }) => !replaced.has(number));
+  const live = new LiveTasks();
+  for (const { records } of current) for (const record of records) live.apply(record);
+  if (current.some(({ condition }) => hintFor(condition) !== undefined)) live.doubtStarts();
+  return {
+    live,
+    segments: segments.map(({ name, number, condition }) => ({ name, number, condition })),
+    lastNumber: segments.at(-1)?.number ?? 0,
+  };
 }
+
+/** None if records are missing: what it took over may be among them. */
+function replacedByRecords({ records, condition }: ReadSegmentFile): number[] {
+  if (condition !== 'sound' && condition !== 'torn') return [];
+  return records.flatMap((record) => (record.is === 'compacted' ? record.replaces : []));
+}
+
+/** Those whose every readable record the next segment holds. */
+export function replacedBy(segments: readonly OldSegment[]): number[] {
+  const isRead = ({ condition }: OldSegment): boolean => READ.has(condition);
+  return segments.filter(isRead).map(({ number }) => number);
+}
+
+const READ: ReadonlySet<Condition> = new Set(['sound', 'torn', 'damaged']);
 
 /** Deletes what is superfluous and sets aside what is to be kept. Returns what is still there, to be tried again. */
 export async function clearAway(
@@ -60,8 +81,8 @@ export async function clearAway(
   const left: OldSegment[] = [];
   for (const segment of segments) {
     try {
-      if (segment.keep) await folder.rename(segment.name, segment.name + SET_ASIDE_SUFFIX);
-      else await folder.remove(segment.name);
+      if (hintFor(segment.condition) === undefined) await folder.remove(segment.name);
+      else await folder.rename(segment.name, segment.name + SET_ASIDE_SUFFIX);
     } catch (thrown) {
       log.warn(
         { file: segment.name, why: reasonOf(thrown) },
@@ -70,7 +91,7 @@ export async function clearAway(
       left.push(segment);
     }
   }
-  if (segments.some(({ keep }) => keep)) await forgetOldestSetAside(folder, log);
+  await forgetOldestSetAside(folder, log);
   return left;
 }
 
@@ -103,20 +124,38 @@ async function listSegments(folder: JournalFolder): Promise<{ name: string; numb
     .sort((a, b) => a.number - b.number);
 }
 
-type Condition = SegmentCondition | 'unreadable' | 'not-understood';
+function tell(file: string, condition: Condition, log: Logger): void {
+  const hint = hintFor(condition);
+  if (hint !== undefined) log.error({ file, condition, hint }, 'part of the journal cannot be read');
+  if (condition === 'torn') log.warn({ file }, 'the journal ends within a record, as after a power cut');
+}
 
-const HINTS: Readonly<Record<Exclude<Condition, 'sound' | 'torn'>, string>> = {
-  damaged: `The file is kept with ${SET_ASIDE_SUFFIX} behind its name; every record that could be read is used. Check the disk.`,
-  'other-key': `The file is kept with ${SET_ASIDE_SUFFIX} behind its name. To have its results delivered, stop the delegate, give it the state key or identity that it had before, and take ${SET_ASIDE_SUFFIX} off.`,
-  unreadable: `The file is kept with ${SET_ASIDE_SUFFIX} behind its name. Check the disk and the permissions of the state folder.`,
-  'not-understood': `The file is kept with ${SET_ASIDE_SUFFIX} behind its name; a newer version of the delegate may have written it.`,
-};
+/** What a person can do about a segment that is kept; undefined for one that need not be. */
+function hintFor(condition: Condition): string | undefined {
+  const kept = `The file is kept with ${SET_ASIDE_SUFFIX} behind its name`;
+  switch (condition) {
+    case 'sound':
+    case 'torn':
+      return undefined;
+    case 'damaged':
+      return `${kept}; every record that could be read is used. Check the disk.`;
+    case 'other-key':
+      return `${kept}. To have its results delivered, stop the delegate, give it the state key or identity that it had before, and take ${SET_ASIDE_SUFFIX} off.`;
+    case 'unreadable':
+      return `${kept}. Check the disk and the permissions of the state folder.`;
+    case 'not-understood':
+      return `${kept}; a newer version of the delegate may have written it.`;
+    default:
+      return condition satisfies never;
+  }
+}
 
-async function readRecords(
-  folder: JournalFolder,
-  name: string,
-  key: Buffer,
-): Promise<{ records: JournalRecord[]; condition: Condition }> {
+interface ReadSegmentFile {
+  readonly records: readonly JournalRecord[];
+  readonly condition: Condition;
+}
+
+async function readRecords(folder: JournalFolder, name: string, key: Buffer): Promise<ReadSegmentFile> {
   let bytes: Buffer;
   try {
     bytes = await folder.read(name);

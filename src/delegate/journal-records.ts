@@ -23,8 +23,8 @@ const recordSchema = z.discriminatedUnion('is', [
   z.object({ is: z.literal('start'), ref: refSchema, startedAt: z.string() }),
   z.object({ is: z.literal('finish'), result: toManagerSchemas['task.result'] }),
   z.object({ is: z.literal('forget'), ref: refSchema }),
-  /** What came before it, in this file and older ones, holds everything that is still alive: the rest is history. */
-  z.object({ is: z.literal('compacted') }),
+  /** What came before it in this segment holds everything that was alive in those with these numbers. */
+  z.object({ is: z.literal('compacted'), replaces: z.array(z.number().int()) }),
 ]);
 
 export type JournalRecord = z.infer<typeof recordSchema>;
@@ -89,11 +89,6 @@ export class LiveTasks {
     this.#start(ref, undefined);
   }
 
-  clear(): void {
-    this.#tasks.clear();
-    this.#ended.clear();
-  }
-
   recovered(): Recovered {
     const tasks = [...this.#tasks.values()];
     return {
@@ -101,6 +96,13 @@ export class LiveTasks {
       finished: tasks.filter((task): task is TaskResult => !isBegun(task)),
       ended: Array.from(this.#ended, ([taskId, attempt]) => ({ taskId, attempt })),
     };
+  }
+
+  /** To be said when records may be missing: whether a write had begun is then not known of any. */
+  doubtStarts(): void {
+    for (const task of this.#tasks.values()) {
+      if (isBegun(task) && task.effect === 'writes') this.#start(task.ref, task.startedAt ?? task.receivedAt);
+    }
   }
 
   /** The fewest records that add up to the same. */
@@ -115,7 +117,6 @@ export class LiveTasks {
       yield { is: 'begin', ...begin };
       if (startedAt !== undefined) yield { is: 'start', ref: task.ref, startedAt };
     }
-    yield { is: 'compacted' };
   }
 
   #get({ taskId, attempt }: TaskRef): LiveTask | undefined {

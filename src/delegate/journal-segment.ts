@@ -15,11 +15,11 @@ import { crc32 } from 'node:zlib';
  *   record, record, …
  *
  *   header   magic 8 · segment id 16 · key check 8 · CRC-32 of these 4
- *   record   mark 4 · sequence number 4 · length of the body 4 · CRC-32 of all but mark and itself 4 · body
+ *   record   mark 4 · sequence number 4 · length of the body 4 · CRC-32 of these 4 · CRC-32 of the body 4 · body
  *   body     ciphertext · tag 16       AES-256-GCM (NIST SP 800-38D)
  *
  * Each segment has a key of its own, derived from the state key and the segment id (HKDF, RFC 5869), and no segment
- * is ever continued by a later process: so the sequence number is a nonce that is not used twice. The CRC tells a
+ * is ever continued by a later process: so the sequence number is a nonce that is not used twice. The CRCs tell a
  * damaged record from one that was never finished, without the key; the tag tells one that somebody has made up.
  */
 
@@ -32,7 +32,7 @@ const HEADER_BYTES = MAGIC.length + SEGMENT_ID_BYTES + KEY_CHECK_BYTES + CRC_BYT
 export const PREAMBLE_BYTES = 2 * HEADER_BYTES;
 
 const MARK = Buffer.from([0xf5, 0x4a, 0x52, 0xfa]);
-const RECORD_HEAD_BYTES = 16;
+const RECORD_HEAD_BYTES = 20;
 const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 /** A result fills a frame of 1 MiB at most; a length above this is damage. */
@@ -64,7 +64,7 @@ export class SegmentWriter {
     const numbers = Buffer.alloc(8);
     numbers.writeUInt32BE(seq, 0);
     numbers.writeUInt32BE(body.length, 4);
-    return Buffer.concat([MARK, numbers, crcOf(numbers, body), body]);
+    return Buffer.concat([MARK, numbers, crcOf(MARK, numbers), crcOf(body), body]);
   }
 }
 
@@ -128,6 +128,22 @@ function readHeader(bytes: Buffer, offset: number): Header | undefined {
   };
 }
 
+interface RecordHead {
+  readonly seq: number;
+  readonly length: number;
+  readonly bodyCrc: Buffer;
+}
+
+/** Undefined if no undamaged head is there. */
+function readHead(bytes: Buffer, offset: number): RecordHead | undefined {
+  const head = bytes.subarray(offset, offset + RECORD_HEAD_BYTES);
+  if (head.length < RECORD_HEAD_BYTES || !head.subarray(0, MARK.length).equals(MARK)) return undefined;
+  if (!crcOf(head.subarray(0, 12)).equals(head.subarray(12, 16))) return undefined;
+  const length = head.readUInt32BE(8);
+  if (length < TAG_BYTES || length > MAX_RECORD_BYTES) return undefined;
+  return { seq: head.readUInt32BE(4), length, bodyCrc: head.subarray(16) };
+}
+
 interface RawRecord {
   readonly seq: number;
   readonly body: Buffer;
@@ -137,26 +153,23 @@ interface RawRecord {
 
 /** Undefined if no whole and undamaged record begins there. */
 function readRecord(bytes: Buffer, offset: number): RawRecord | undefined {
-  const head = bytes.subarray(offset, offset + RECORD_HEAD_BYTES);
-  if (head.length < RECORD_HEAD_BYTES || !head.subarray(0, 4).equals(MARK)) return undefined;
-  const length = head.readUInt32BE(8);
+  const head = readHead(bytes, offset);
+  if (head === undefined) return undefined;
   const start = offset + RECORD_HEAD_BYTES;
-  const end = start + length;
-  if (length < TAG_BYTES || length > MAX_RECORD_BYTES || end > bytes.length) return undefined;
+  const end = start + head.length;
   const body = bytes.subarray(start, end);
-  if (!crcOf(head.subarray(4, 12), body).equals(head.subarray(12))) return undefined;
-  return { seq: head.readUInt32BE(4), body, end };
+  if (end > bytes.length || !crcOf(body).equals(head.bodyCrc)) return undefined;
+  return { seq: head.seq, body, end };
 }
 
 /** Whether the file just stops here: in the middle of a record, or in the zeros that some file systems leave. */
 function isUnfinished(bytes: Buffer, offset: number): boolean {
   const rest = bytes.subarray(offset);
   if (rest.every((byte) => byte === 0)) return true;
-  if (!rest.subarray(0, MARK.length).equals(MARK.subarray(0, rest.length))) return false;
-  if (rest.length < RECORD_HEAD_BYTES) return true;
-  const length = rest.readUInt32BE(8);
-  const isCutShort = length <= MAX_RECORD_BYTES && RECORD_HEAD_BYTES + length > rest.length;
-  return isCutShort && bytes.indexOf(MARK, offset + 1) < 0;
+  if (rest.length < RECORD_HEAD_BYTES)
+    return rest.subarray(0, MARK.length).equals(MARK.subarray(0, rest.length));
+  const head = readHead(bytes, offset);
+  return head !== undefined && RECORD_HEAD_BYTES + head.length > rest.length;
 }
 
 /** Undefined if it was not written with this key, at this place. */

@@ -15,7 +15,7 @@ export interface BeginRecord {
 }
 
 export interface BegunTask extends BeginRecord {
-  /** RFC 3339; undefined if the work may not have begun. Recorded of work that may write alone. */
+  /** RFC 3339, the earliest moment at which work that may write can have begun; undefined if it had not. */
   startedAt: string | undefined;
 }
 

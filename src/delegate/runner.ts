@@ -40,7 +40,7 @@ export function outcomeOfUnstarted(thrown: unknown, reason: StopReason | undefin
 /** A task of which the run before left no more than that it was begun. */
 export function outcomeOfInterrupted({ name, effect, receivedAt, startedAt }: BegunTask): Outcome {
   const mayHaveWritten = effect === 'writes' && startedAt !== undefined;
-  const begun = startedAt === undefined ? '' : ` and began to work on it at ${startedAt}`;
+  const begun = startedAt === undefined ? '' : ` and may have worked on it from ${startedAt} on`;
   const error = new DelegateError(
     'interrupted',
     `The delegate ended in the middle of ${name}: it took the task at ${receivedAt}${begun}.`,

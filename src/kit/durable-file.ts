@@ -72,8 +72,8 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Makes a rename survive a power cut. */
-async function syncFolder(path: string, calls: FileCalls): Promise<void> {
+/** Makes what was created, renamed and removed in a folder survive a power cut. */
+export async function syncFolder(path: string, calls: Pick<FileCalls, 'open'> = fileCalls): Promise<void> {
   await using folder = await calls.open(path, 'r');
   try {
     await folder.sync();

@@ -347,6 +347,8 @@ describe('the journal on a disk that takes nothing', () => {
     answer();
     await disk.clock.settle();
     expect(journal.writable).to.equal(true);
+    // It was refused, whatever has become of it on the disk since.
+    expect((await disk.reopened()).begun).to.deep.equal([]);
     disk.folder.stall();
     const late = codeOf(journal.begin(beginOf(refOf(2))));
     const closed = journal[Symbol.asyncDispose]();
@@ -385,15 +387,42 @@ describe('the journal and what was done to its files', () => {
     expect((await disk.reopened()).finished).to.have.lengthOf(2);
   });
 
+  it('takes a write for begun when the record that says so may be the damaged one', async () => {
+    const disk = new Disk();
+    const journal = await disk.open();
+    await journal.begin(beginOf(refOf(1)));
+    await journal.begin(beginOf(refOf(2), 'reads'));
+    await journal.start(refOf(1), AT);
+    const [name = ''] = disk.folder.names;
+    const bytes = disk.folder.files.get(name)?.bytes ?? Buffer.alloc(0);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 0xff, bytes.length - 1);
+    expect((await disk.reopened()).begun).to.deep.equal(['t-1#1 started', 't-2#1']);
+  });
+
+  it('believes no segment that lacks records when it says what it replaces', async () => {
+    const disk = new Disk();
+    const { name, bytes } = await written(disk);
+    const before = Buffer.from(bytes);
+    await disk.open();
+    const next = disk.folder.names.findLast((one) => one.endsWith('.log')) ?? '';
+    // A power cut right after the new segment was begun: the old one is still there, a page of the new one is not.
+    const torn = disk.folder.files.get(next)?.bytes ?? Buffer.alloc(0);
+    torn.fill(0, 300, 400);
+    disk.folder.files.set(name, { bytes: before, synced: before.length });
+    expect((await disk.reopened()).finished).to.have.lengthOf(3);
+  });
+
   it('sets aside what another key has written, and takes it up when the key and the name are back', async () => {
     const disk = new Disk();
     const { name } = await written(disk);
     expect(await disk.reopened(randomBytes(32))).to.deep.equal({ begun: [], finished: [], ended: [] });
     expect(disk.says('the state key or identity that it had before')).to.equal(true);
-    const other = new Disk();
-    const kept = disk.folder.files.get(`${name}.set-aside`);
-    if (kept !== undefined) other.folder.files.set(name, kept);
-    expect((await other.reopened()).finished).to.have.lengthOf(3);
+    // Twice, with work in between: as an operator would who notices late.
+    const meanwhile = await disk.open(randomBytes(32));
+    await meanwhile.finish(resultOf(refOf(4)));
+    await disk.folder.rename(`${name}.set-aside`, name);
+    expect((await disk.reopened()).finished).to.deep.equal(['t-1#1', 't-2#1', 't-3#1']);
+    expect((await disk.reopened()).finished).to.have.lengthOf(3);
   });
 
   it('goes on without a file that can be neither read nor moved, and never deletes it', async () => {

@@ -84,7 +84,7 @@ describe('a delegate that comes back after a crash', () => {
     expect(result).to.have.nested.property('error.category', 'ambiguous');
     expect(result)
       .to.have.nested.property('error.message')
-      .that.matches(/took the task at .*Z and began to work on it at .*Z/);
+      .that.matches(/took the task at .*Z and may have worked on it from .*Z on/);
   });
 
   it('reports writing that waited for its acknowledgement as not done', async () => {
