@@ -24,12 +24,15 @@ COPY --from=build /build/dist ./dist
 # Numeric, so that an orchestrator can verify that it is not root without a user database.
 RUN mkdir -p /var/lib/servicenow-delegate && chown 65532:65532 /var/lib/servicenow-delegate
 USER 65532:65532
+# The identity, and what the manager has not acknowledged yet: a named volume or a claim of its own, kept across
+# containers. Without one Docker makes an anonymous volume, which the next container does not get.
 VOLUME ["/var/lib/servicenow-delegate"]
 ENV NODE_ENV=production \
     DELEGATE_STATE_DIR=/var/lib/servicenow-delegate \
     DELEGATE_HTTP_HOST=0.0.0.0 \
     DELEGATE_HTTP_PORT=8080
 EXPOSE 8080
-# No shell in between: signals reach the delegate itself.
+# No shell in between: signals reach the delegate itself. A stop takes up to the grace and 5 s, 30 s by default; Docker's
+# own patience is 10 s, so stop with `docker stop -t 30`.
 ENTRYPOINT ["node", "/opt/servicenow-delegate/dist/cli/index.js"]
 CMD ["run"]

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { format, resolveConfig } from 'prettier';
@@ -8,29 +8,67 @@ import { configurationReference } from '../../src/cli/config.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-function documents(folder: string): string[] {
+function filesBelow(folder: string, suffix: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (['node_modules', 'dist', 'coverage', '.git'].includes(entry.name)) return [];
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return documents(path);
-    return entry.name.endsWith('.md') ? [path] : [];
+    if (entry.isDirectory()) return filesBelow(path, suffix);
+    return entry.name.endsWith(suffix) ? [path] : [];
   });
 }
 
-const pages = documents(ROOT).map((path) => ({
+const pages = filesBelow(ROOT, '.md').map((path) => ({
   name: relative(ROOT, path),
   path,
   text: readFileSync(path, 'utf8'),
 }));
 
+/** Neither links nor headings are looked for in code. */
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```[\s\S]*?^```$/gm, '');
+}
+
+/** The names that GitHub gives the headings of a page. */
+function anchorsOf(text: string): Set<string> {
+  const anchors = new Set<string>();
+  for (const [, heading = ''] of withoutCode(text).matchAll(/^#{1,6} +(.+)$/gm)) {
+    const slug = heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-');
+    let anchor = slug;
+    for (let n = 1; anchors.has(anchor); n += 1) anchor = `${slug}-${n}`;
+    anchors.add(anchor);
+  }
+  return anchors;
+}
+
+function isDead(target: string, page: string): boolean {
+  const [file = '', anchor] = target.split('#');
+  const path = file === '' ? page : resolve(dirname(page), file);
+  if (!existsSync(path)) return true;
+  return anchor !== undefined && !anchorsOf(readFileSync(path, 'utf8')).has(anchor);
+}
+
 describe('the documents', () => {
   for (const { name, path, text } of pages) {
-    it(`${name}: every link leads to a file`, () => {
-      const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map((match) => match[1] ?? '');
-      const dead = targets.filter((target) => !existsSync(join(dirname(path), target)));
-      expect(dead).to.deep.equal([]);
+    it(`${name}: every link leads to a file, and to a heading where it names one`, () => {
+      const links = withoutCode(text).matchAll(/\]\((?!https?:)([^)\s]+)/g);
+      const targets = Array.from(links, ([, target = '']) => target);
+      expect(targets.filter((target) => isDead(target, path))).to.deep.equal([]);
     });
   }
+
+  it('quote log lines and reasons that the code writes, word for word', () => {
+    const source = filesBelow(join(ROOT, 'src'), '.ts')
+      .map((path) => readFileSync(path, 'utf8'))
+      .join('\n');
+    const quotes = pages.flatMap(({ text }) =>
+      Array.from(text.matchAll(/“([^”]+)”/g), ([, quote = '']) => quote),
+    );
+    expect(quotes).to.not.equal([]);
+    expect(quotes.filter((quote) => !source.includes(`'${quote}'`))).to.deep.equal([]);
+  });
 
   it('name npm scripts that exist', () => {
     const manifest = z
