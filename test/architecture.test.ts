@@ -4,9 +4,10 @@ import { breachesOf, type Rule } from './support/architecture.ts';
 import { blank } from './support/source-text.ts';
 
 const SRC = new URL('../src/', import.meta.url);
+const TEST = new URL('./', import.meta.url);
 
-function sourcePaths(): string[] {
-  return readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+function sourcePaths(folder = SRC): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts'))
     .map((path) => path.replaceAll('\\', '/'));
 }
@@ -19,6 +20,56 @@ describe('the architecture', () => {
       .flatMap((path) => breachesOf({ path, text: readFileSync(new URL(path, SRC), 'utf8') }))
       .map(({ path, line, rule, found }) => `src/${path}:${line} ${rule}: ${found}`);
     expect(breaches.join('\n')).to.equal('');
+  });
+});
+
+describe('a test that opens something', () => {
+  /** Imported for more than its type, each of these opens sockets, servers, processes or files, or hands such out. */
+  const OPENERS = new Set(
+    [
+      'startManager managersUnderTest startManagerSide startDelegateSide ScriptedManager ScriptedDelegate delegatesUnderTest',
+      'wiresUnderTest faultProxies FaultProxy startWorld startFakeServiceNow startFakeAdfs startOidcProvider openBench',
+      'listen compose HttpClient Listener createServer connect WebSocket WebSocketServer',
+      'runCli Child spawn fork execFile tempDirs mkdtemp open createReadStream',
+      'openChronicle runSeed delegateProcesses DelegateProcess SlowServiceNow Gateway RelayServer Reserves',
+    ].flatMap((line) => line.split(' ')),
+  );
+  /** With the reason for which nothing can be said after each of their tests. */
+  const EXCEPTIONS: Readonly<Record<string, string>> = {
+    'protocol/conformance/delegate.test.ts':
+      'one connection serves many vectors, and is made anew by the way',
+    'protocol/conformance/manager.test.ts': 'one connection serves many vectors, and is made anew by the way',
+    'system/canaries.test.ts':
+      'one world serves every test, and connections to it are kept for the next call',
+  };
+  const IMPORT = /^import (?!type\b)\{([^}]*)\} from /gm;
+
+  function openersIn(text: string): string[] {
+    const imported = [...text.matchAll(IMPORT)].flatMap(([, names = '']) => names.split(','));
+    const values = imported.map((name) => name.trim()).filter((name) => !name.startsWith('type '));
+    return values.map((name) => name.replace(/ as .*/, '')).filter((name) => OPENERS.has(name));
+  }
+
+  const isWatched = (text: string): boolean => /^\s+leavesNothingOpen\(\);$/m.test(text);
+
+  it('has every one of its tests watched for what it leaves open', () => {
+    const paths = sourcePaths(TEST).filter((path) => path.endsWith('.test.ts'));
+    expect(paths).to.include('delegate/wire-dead-link.test.ts');
+    const unwatched = paths.flatMap((path) => {
+      const text = readFileSync(new URL(path, TEST), 'utf8');
+      const openers = openersIn(text);
+      if (openers.length === 0 || isWatched(text) || path in EXCEPTIONS) return [];
+      return [`test/${path} imports ${openers.join(', ')} and does not call leavesNothingOpen()`];
+    });
+    expect(unwatched.join('\n')).to.equal('');
+  });
+
+  it('is told by its imports, types apart', () => {
+    expect(openersIn(`import { spawn as start, type Child } from 'a';`)).to.deep.equal(['spawn']);
+    expect(openersIn(`import {\n  a,\n  startWorld,\n} from 'a';`)).to.deep.equal(['startWorld']);
+    expect(openersIn(`import type { WebSocket } from 'ws';\n// import { spawn }`)).to.deep.equal([]);
+    expect(isWatched('describe(() => {\n  leavesNothingOpen();\n')).to.equal(true);
+    expect(isWatched(`import { leavesNothingOpen } from 'a';`)).to.equal(false);
   });
 });
 

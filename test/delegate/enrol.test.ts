@@ -5,6 +5,7 @@ import type { HttpRequest, HttpResponse } from '../../src/kit/http-exchange.ts';
 import { Secret } from '../../src/kit/secret.ts';
 import type { EnrolRequest } from '../../src/protocol/enrolment.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 const NOW_MS = Date.parse('2026-11-23T13:00:00Z');
 
@@ -35,6 +36,8 @@ describe('enrolment', () => {
     }
     throw new Error('it was not refused');
   }
+
+  leavesNothingOpen();
 
   it('sends the token in its header, and the public half of the key', async () => {
     const sent: HttpRequest[] = [];

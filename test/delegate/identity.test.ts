@@ -14,6 +14,7 @@ import { failureOf } from '../support/failure.ts';
 import type { Ed25519PublicJwk } from '../../src/protocol/enrolment.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 import { watchedCalls } from '../kit/write-steps.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 const MANAGER_URL = 'https://manager.example.com/base';
 const REWRITER = fileURLToPath(new URL('identity-process.ts', import.meta.url));
@@ -38,6 +39,8 @@ describe('the identity of a state folder', () => {
   const warnings: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line) => void warnings.push(line) });
   beforeEach(() => void warnings.splice(0));
+
+  leavesNothingOpen();
 
   it('is made at the first start, for its owner alone', async () => {
     const dir = join(await tempDir(), 'not', 'there', 'yet');
@@ -302,6 +305,8 @@ describe('a connect token', () => {
     const token = await signConnectToken(identity, identity.enrolment, NOW_MS);
     return { identity, token };
   }
+
+  leavesNothingOpen();
 
   it('says what the protocol asks for, and nothing else', async () => {
     const { identity, token } = await tokenAndKey();

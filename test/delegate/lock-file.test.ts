@@ -7,10 +7,13 @@ import { systemCode } from '../../src/kit/errors.ts';
 import { watchedCalls } from '../kit/write-steps.ts';
 import { failureOf, rejectionOf } from '../support/failure.ts';
 import { tempDirs } from '../support/temp-dir.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 describe('a lock file', () => {
   const tempDir = tempDirs();
   const fileIn = async (): Promise<string> => join(await tempDir(), 'delegate.lock');
+
+  leavesNothingOpen();
 
   it('is made for its owner alone, and never in the place of another', async () => {
     const path = await fileIn();
@@ -68,6 +71,8 @@ describe('removing a lock file', () => {
     await writeFile(path, 'theirs');
     return { dir, path };
   }
+
+  leavesNothingOpen();
 
   it('leaves nothing when it is the one that is meant', async () => {
     const { dir, path } = await lockFile();

@@ -12,6 +12,7 @@ import {
   type ProcessFacts,
 } from '../../src/delegate/process-facts.ts';
 import { until } from '../support/until.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 /** Fields 4 to 21 of a real line. */
 const BETWEEN = '1 2 3 4 -1 4194304 99 0 0 0 1 2 3 4 20 0 11 0';
@@ -28,6 +29,8 @@ describe('a line of /proc/PID/stat', () => {
     ['without a name', `12 node S ${BETWEEN} 77 313\n`, undefined],
     ['that is empty', '', undefined],
   ];
+  leavesNothingOpen();
+
   for (const [what, line, read] of lines) {
     it(`${what} is ${read === undefined ? 'not read' : 'read'}`, () => {
       expect(parseStat(line)).to.deep.equal(read);
@@ -40,6 +43,8 @@ describe('a line of /proc/PID/stat', () => {
 });
 
 describe('this process', () => {
+  leavesNothingOpen();
+
   it('says what tells it from every other', async () => {
     const facts = await whoAmI();
     expect(facts).to.include({ platform: process.platform, hostName: hostname(), pid: process.pid });
@@ -73,6 +78,8 @@ describe('whether another process exists', () => {
     ['on another macOS', 'unknown', mac({ pid: ENDED_PID, hostName: 'another' }), mac({})],
     ['on Linux, from a macOS', 'unknown', { pid: ENDED_PID }, mac({})],
   ];
+  leavesNothingOpen();
+
   for (const [what, is, other, changed] of cases) {
     it(`${is === 'unknown' ? 'is not known' : `is answered with "${is}"`} of one ${what}`, async () => {
       const facts = await whoAmI();

@@ -8,6 +8,7 @@ import { decodeToManager, encodeToManager } from '../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES, SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import type { ToManager } from '../../src/protocol/messages.ts';
 import { until, within } from '../support/until.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { resultOf } from './frames.ts';
 
 describe('a transport whose peer reads slowly', () => {
@@ -38,6 +39,8 @@ describe('a transport whose peer reads slowly', () => {
     if (peer === undefined) throw new Error('it is connected');
     return { transport, peer };
   }
+
+  leavesNothingOpen();
 
   it('stays open with more waiting results than it may hold unsent, and delivers them in order', async () => {
     const { transport, peer } = await connect();

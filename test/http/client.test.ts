@@ -6,9 +6,12 @@ import { expect } from 'chai';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { deferred } from '../../src/kit/flow.ts';
 import { failureOf } from '../support/failure.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { client, get, Listener } from './support.ts';
 
 describe('a request', () => {
+  leavesNothingOpen();
+
   it('arrives as it was made, and its answer comes back whole', async () => {
     await using server = await Listener.http((request, response) => {
       const chunks: Buffer[] = [];
@@ -169,6 +172,8 @@ describe('an answer', () => {
       false,
     ],
   ];
+  leavesNothingOpen();
+
   for (const [what, answer, code, retryable] of broken) {
     it(`that ${what} is ${code}`, async () => {
       await using server = await Listener.raw(answer, (socket) => socket.end());
@@ -272,6 +277,8 @@ describe('an answer', () => {
 });
 
 describe('the client', () => {
+  leavesNothingOpen();
+
   it('ends its idle and its busy connections when it is disposed of', async () => {
     const asked = deferred<void>();
     await using server = await Listener.http((_, response) => response.end());
@@ -324,6 +331,8 @@ describe('the client', () => {
 });
 
 describe('a probe', () => {
+  leavesNothingOpen();
+
   it('tells the address, and closes the connection', async () => {
     await using server = await Listener.http(() => {});
     await using http = client();

@@ -11,6 +11,7 @@ import {
   type DevelopmentCertificate,
 } from '../../src/dev/fake-identity/development-certificates.ts';
 import { failureOf } from '../support/failure.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { client, get, Listener } from './support.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -58,6 +59,8 @@ describe('TLS', () => {
     );
     return JSON.parse(stdout);
   }
+
+  leavesNothingOpen();
 
   it('to a server that nobody here vouches for fails as untrusted, whatever is asked', async () => {
     await using server = await Listener.tls(valid);

@@ -8,6 +8,7 @@ import { removeUnfinished, writeDurably } from '../../src/kit/durable-file.ts';
 import { systemCode } from '../../src/kit/errors.ts';
 import { failureOf, rejectionOf } from '../support/failure.ts';
 import { tempDirs } from '../support/temp-dir.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { watchedCalls, WRITE_STEPS, type WriteStep } from './write-steps.ts';
 
 const WRITER = fileURLToPath(new URL('durable-file-process.ts', import.meta.url));
@@ -32,6 +33,8 @@ describe('a durable write', () => {
     await writeDurably(path, OLD, MODES);
     return path;
   }
+
+  leavesNothingOpen();
 
   it('makes the file and its folders for their owner alone', async () => {
     const folder = join(await tempDir(), 'not', 'there', 'yet');
@@ -104,6 +107,7 @@ describe('a durable write', () => {
 
 describe('what a killed write left', () => {
   const tempDir = tempDirs();
+  leavesNothingOpen();
 
   it('is removed, and nothing else is', async () => {
     const folder = await tempDir();

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import { DelegateError, ERROR_CATEGORIES, reasonOf, systemCode, wrap } from '../../src/kit/errors.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 const addressSchema = z.object({ port: z.number() });
 
@@ -72,6 +73,8 @@ describe('wrapping what was thrown', () => {
 });
 
 describe('the system code', () => {
+  leavesNothingOpen();
+
   it('is that of a real socket error', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

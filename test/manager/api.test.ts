@@ -3,7 +3,8 @@ import { request as httpRequest } from 'node:http';
 import { z } from 'zod';
 import { Secret } from '../../src/kit/secret.ts';
 import { deferred } from '../../src/kit/flow.ts';
-import type { Manager } from '../../src/manager/manager.ts';
+import { startManager, type Manager } from '../../src/manager/manager.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { api, connectorBody } from './support/http.ts';
 import { managersUnderTest, readTask } from './support/manager-under-test.ts';
 import {
@@ -21,8 +22,16 @@ function problemOf(body: unknown): { code: string; message: string } {
   return problemSchema.parse(body).error;
 }
 
+/** Of an answer without a token, read to its end: what is left unread keeps its socket. */
+async function statusOf(url: string): Promise<number> {
+  const response = await fetch(url);
+  await response.arrayBuffer();
+  return response.status;
+}
+
 describe('the API', () => {
   const start = managersUnderTest();
+  leavesNothingOpen();
 
   describe('at its door', () => {
     it('asks for the API token on every route of /api, missing ones included', async () => {
@@ -30,7 +39,7 @@ describe('the API', () => {
       const wrong = { authorization: 'Bearer wrong' };
       for (const path of ['/api/v1/tasks', '/api/v1/nothing', '/api/v1/tasks/x/cancel']) {
         expect((await api(manager, 'GET', path, undefined, wrong)).status, path).to.equal(401);
-        expect((await fetch(`${manager.url}${path}`)).status, path).to.equal(401);
+        expect(await statusOf(`${manager.url}${path}`), path).to.equal(401);
       }
       const right = { authorization: 'bearer the-token-of-this-test' };
       expect((await api(manager, 'GET', '/api/v1/tasks', undefined, right)).status).to.equal(200);
@@ -39,7 +48,7 @@ describe('the API', () => {
     it('lets anyone see that it lives and what it can do', async () => {
       const { manager } = await start();
       expect(await (await fetch(`${manager.url}/livez`)).json()).to.deep.equal({ status: 'ok' });
-      expect((await fetch(`${manager.url}/openapi.json`)).status).to.equal(200);
+      expect(await statusOf(`${manager.url}/openapi.json`)).to.equal(200);
     });
 
     it('answers 404 for an address that is none, and 405 with Allow for a method that is none', async () => {
@@ -383,8 +392,9 @@ describe('the API', () => {
 });
 
 describe('the options of a manager', () => {
+  leavesNothingOpen();
+
   it('are refused together, each by its name', async () => {
-    const { startManager } = await import('../../src/manager/manager.ts');
     const started = startManager({ port: -1, heartbeatMs: 20_000, maxFrameBytes: 1, publicUrl: 'ftp://x' });
     const error: unknown = await started.then(
       () => undefined,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { lookIntervalMs } from '../../src/manager/approval-looks.ts';
 import { createMemoryStore, type Manager, type ManagerOptions } from '../../src/manager/manager.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { api, connectorBody } from './support/http.ts';
 import { managersUnderTest } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate } from './support/scripted-delegate.ts';
@@ -46,6 +47,8 @@ describe('an approval', () => {
     if (approval === undefined) throw new Error('there is no such approval');
     return approval;
   };
+
+  leavesNothingOpen();
 
   it('looks at once, then at every interval, and ends with the decision', async () => {
     const { manager, delegate, clock, approvalId, who } = await startWithApproval();

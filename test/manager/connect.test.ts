@@ -4,6 +4,7 @@ import { request, type IncomingMessage } from 'node:http';
 import { deferred } from '../../src/kit/flow.ts';
 import { ReplayCache } from '../../src/manager/connect-token.ts';
 import { createMemoryStore } from '../../src/manager/manager.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { managersUnderTest } from './support/manager-under-test.ts';
 import {
   connectToken,
@@ -16,6 +17,8 @@ import {
 describe('connecting to the manager', () => {
   const start = managersUnderTest();
   const nowS = (): number => Math.floor(Date.now() / 1000);
+
+  leavesNothingOpen();
 
   it('works with a token signed by the enrolled key', async () => {
     const { manager } = await start();
@@ -103,6 +106,7 @@ describe('connecting to the manager', () => {
     expect(await upgradeStatus(manager, await connectToken(manager, who), [])).to.equal(426);
     expect(await upgradeStatus(manager, await connectToken(manager, who), ['delegate.v2'])).to.equal(426);
     const plain = await fetch(`${manager.url}/delegate/v1/connect`);
+    await plain.arrayBuffer();
     expect(plain.status).to.equal(426);
   });
 
@@ -149,7 +153,9 @@ describe('connecting to the manager', () => {
     expect(await upgradeStatus(manager, await connectToken(manager, who, { aud: manager.url }))).to.equal(
       401,
     );
-    expect((await fetch(`${manager.url}/base/livez`)).status).to.equal(200);
+    const living = await fetch(`${manager.url}/base/livez`);
+    await living.arrayBuffer();
+    expect(living.status).to.equal(200);
   });
 
   for (const publicUrl of [
@@ -168,6 +174,8 @@ describe('connecting to the manager', () => {
 });
 
 describe('the memory of used tokens', () => {
+  leavesNothingOpen();
+
   it('forgets what has expired, and refuses rather than forget what has not', () => {
     const { seenTokens } = createMemoryStore();
     const seen = new ReplayCache(seenTokens, 2);

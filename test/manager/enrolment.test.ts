@@ -3,12 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { createMemoryStore } from '../../src/manager/manager.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { managersUnderTest } from './support/manager-under-test.ts';
 import { createIdentity, enrol, enrolBody, postEnrol } from './support/scripted-delegate.ts';
 
 describe('enrolling with the manager', () => {
   const start = managersUnderTest();
   const idOf = (body: unknown): string => z.object({ delegateId: z.string() }).parse(body).delegateId;
+
+  leavesNothingOpen();
 
   it('gives an identity, and no task-signing keys when the manager does not sign', async () => {
     const { manager } = await start();

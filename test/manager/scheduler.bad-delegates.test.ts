@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { TaskRef } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { endingOf, managersUnderTest, readTask } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate } from './support/scripted-delegate.ts';
 
@@ -21,6 +22,8 @@ describe('a task at a delegate that goes wrong', () => {
     };
     return { ...watched, clock, join };
   }
+
+  leavesNothingOpen();
 
   it('is taken from one that names it for ever, a lease after its time, and not given to the next', async () => {
     const { manager, clock, join } = await startManager();

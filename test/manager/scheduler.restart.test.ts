@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { createMemoryStore, type Manager, type ManagerStore } from '../../src/manager/manager.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import {
   endingOf,
   managersUnderTest,
@@ -50,6 +51,8 @@ describe('a manager that starts again on the same store', () => {
       },
     ],
   ];
+
+  leavesNothingOpen();
 
   for (const [how, end] of ways) {
     describe(`after it ${how}`, () => {

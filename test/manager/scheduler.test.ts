@@ -4,6 +4,7 @@ import { createMemoryStore } from '../../src/manager/manager.ts';
 import { enrolResponseSchema } from '../../src/protocol/enrolment.ts';
 import { inputHash, taskSignatureClaimsSchema } from '../../src/protocol/task-signature.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { endingOf, managersUnderTest, readTask } from './support/manager-under-test.ts';
 import {
   createIdentity,
@@ -25,6 +26,8 @@ describe('a task', () => {
     await delegate.synchronise();
     return { ...watched, clock, who, delegate };
   }
+
+  leavesNothingOpen();
 
   describe('is assigned', () => {
     it('as far as credit goes, oldest first, and not one further', async () => {

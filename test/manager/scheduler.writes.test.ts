@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import type { TaskRef } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { api } from './support/http.ts';
 import { endingOf, managersUnderTest, writeTask } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate, type Enrolled } from './support/scripted-delegate.ts';
@@ -51,6 +52,8 @@ describe('a task that writes', () => {
   ) {
     return ScriptedDelegate.join(started.manager, started.who, 9, said);
   }
+
+  leavesNothingOpen();
 
   describe('before its accept is acknowledged', () => {
     it('is offered elsewhere when nobody answers; the late accept is lost, and never acknowledged', async () => {

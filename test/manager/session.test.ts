@@ -1,11 +1,13 @@
 import { expect } from 'chai';
 import { CloseCode } from '../../src/protocol/close-codes.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { managersUnderTest, readTask } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate } from './support/scripted-delegate.ts';
 
 describe('a session with the manager', () => {
   const start = managersUnderTest();
+  leavesNothingOpen();
 
   describe('opening', () => {
     it('is welcomed with the numbers that the manager was started with', async () => {

@@ -14,6 +14,7 @@ import {
 import { jwtFacts } from '../../src/oauth/jwt-facts.ts';
 import { OAuthFailure } from '../../src/oauth/token-failure.ts';
 import { startOidcProvider, type OidcProvider } from '../support/oidc-provider.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 import { fetchSend } from './send.ts';
 
 const endpoint = new URL('https://login.example.com/token');
@@ -30,6 +31,8 @@ async function failureOf(promise: Promise<unknown>): Promise<OAuthFailure> {
 }
 
 describe('token requests', () => {
+  leavesNothingOpen();
+
   it('an assertion travels with the resource, and no secret', () => {
     const { form, authorization } = assertionRequest({
       endpoint,
@@ -107,6 +110,8 @@ describe('refresh tokens at a real OpenID provider', () => {
     sent = 0;
   });
   afterEach(() => provider.close());
+
+  leavesNothingOpen();
 
   it('without rotation the same refresh token works for ever', async () => {
     provider = await startOidcProvider({ rotation: false });
@@ -193,6 +198,8 @@ describe('the exchange', () => {
     server.close();
     server.closeAllConnections();
   });
+
+  leavesNothingOpen();
 
   it('ends with its signal, whatever the server does', async () => {
     const abort = new AbortController();

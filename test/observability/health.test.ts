@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { expect } from 'chai';
 import { failureOf } from '../support/failure.ts';
 import { serveHealth, type HealthServer, type Readiness } from '../../src/observability/health.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 interface Told {
   status: number;
@@ -34,6 +35,8 @@ describe('the health endpoints', () => {
   afterEach(async () => {
     await health[Symbol.asyncDispose]();
   });
+
+  leavesNothingOpen();
 
   it('say live, whatever the manager does', async () => {
     for (state of [waiting, ready]) {

@@ -7,6 +7,7 @@ import * as fc from 'fast-check';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor } from '../../src/kit/secret.ts';
 import { createSecrets, type SecretsOptions } from '../../src/secrets/index.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 const OUTSIDE = 'value-that-no-reference-may-reach';
 
@@ -98,6 +99,8 @@ describe('a secret reference', () => {
     'file:bom': 'value',
     'file:largest': 'x'.repeat(65_536),
   };
+  leavesNothingOpen();
+
   for (const [reference, value] of Object.entries(resolved)) {
     it(`${reference} is resolved`, async () => {
       expect(await resolve(reference)).to.equal(value);

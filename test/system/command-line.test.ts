@@ -5,9 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { packageVersion } from '../../src/config/version.ts';
 import { runCli } from '../support/cli.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 describe('the command line', function () {
   this.timeout(30_000);
+
+  leavesNothingOpen();
 
   it('says its version, which stands in package.json alone', async () => {
     const { code, stdout } = await runCli(['--version']);

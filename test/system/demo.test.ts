@@ -1,9 +1,12 @@
 import { expect } from 'chai';
 import { packageVersion } from '../../src/config/version.ts';
 import { runCli } from '../support/cli.ts';
+import { leavesNothingOpen } from '../support/open-handles.ts';
 
 describe('npm run demo', function () {
   this.timeout(60_000);
+
+  leavesNothingOpen();
 
   it('tells the whole story, names the version in each result, and ends every process with 0', async () => {
     const { code, stdout, stderr } = await runCli(['demo']);

@@ -14,6 +14,7 @@ import {
   taskContext,
   type Bench,
 } from '../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 
 const QUERY = { table: 'task', maxRows: 1, params: {} };
 const LONG_MS = 3_600_000;
@@ -61,6 +62,8 @@ function numberedTokens(): Authentication & { refusals: string[] } {
 }
 
 describe('client of one instance', () => {
+  leavesNothingOpen();
+
   describe('with a server in hand', () => {
     let server: Server;
     let clock: ManualClock;

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { servicenow } from '../../../src/connectors/servicenow/index.ts';
 import { failureOf, openBench, QUESTION, tableCalls, type Bench } from '../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 
 describe('ServiceNow connector', () => {
   let bench: Bench;
@@ -8,6 +9,8 @@ describe('ServiceNow connector', () => {
     bench = await openBench();
   });
   afterEach(() => bench[Symbol.asyncDispose]());
+
+  leavesNothingOpen();
 
   it('offers its tasks by name and version, each as one that only reads', () => {
     const { tasks } = servicenow(bench.surroundings.deps);

@@ -17,6 +17,7 @@ import { jwtFacts } from '../../../src/oauth/jwt-facts.ts';
 import { readKeyMaterial, type KeyMaterial } from '../../../src/oauth/key-material.ts';
 import type { TokenAnswer } from '../../../src/oauth/token-response.ts';
 import { fetchSend } from '../../oauth/send.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 
 const CLIENT = 'client-4711';
 const RESOURCE = 'https://instance.service-now.com';
@@ -133,6 +134,8 @@ describe('fake AD FS', () => {
     });
 
   const lastReason = (): string | undefined => adfs.journal().at(-1)?.reason;
+
+  leavesNothingOpen();
 
   describe('grants', () => {
     it("a token for the resource, signed by AD FS' key, to the delegate's own request", async () => {

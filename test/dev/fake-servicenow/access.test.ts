@@ -9,6 +9,7 @@ import {
   type FakeServiceNow,
   type TrustedIssuer,
 } from '../../../src/dev/fake-servicenow/index.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { as, basic, bearer, exchange, table, type Exchange } from './exchange.ts';
 
 const REFUSAL =
@@ -33,6 +34,8 @@ describe('authentication at the fake', () => {
 
   const ask = (headers: Record<string, string>): Promise<Exchange> =>
     exchange(servicenow.url + table('task', { sysparm_limit: '1' }), { headers });
+
+  leavesNothingOpen();
 
   it('takes a password with a colon and characters outside ASCII', async () => {
     expect(PASSWORDS.svc_deploy).to.match(/:.*[^\0-\x7f]/);
@@ -147,6 +150,8 @@ describe('tokens of other issuers at the fake', () => {
   const ask = (token: string): Promise<Exchange> =>
     exchange(servicenow.url + table('task', { sysparm_limit: '1' }), { headers: bearer(token) });
 
+  leavesNothingOpen();
+
   it('a good one is its user, even one who may not use a password', async () => {
     expect((await ask(await sign())).status).to.equal(200);
     expect(servicenow.journal().at(-1)).to.include({ user: 'svc_nobasic' });
@@ -221,6 +226,8 @@ describe('the token endpoint of the fake', () => {
   const tokenOf = (answer: Exchange): string => /"access_token":"([^"]+)"/.exec(answer.text)?.[1] ?? '';
   const ask = (token: string): Promise<Exchange> =>
     exchange(servicenow.url + table('task', { sysparm_limit: '1' }), { headers: bearer(token) });
+
+  leavesNothingOpen();
 
   it('answers a refresh with the same tokens and what is left of their life', async () => {
     const first = await post({ ...refresh, ...client });

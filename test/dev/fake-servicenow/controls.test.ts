@@ -8,6 +8,7 @@ import forge from 'node-forge';
 import { z } from 'zod';
 import { SEED, startFakeServiceNow, type FakeServiceNow } from '../../../src/dev/fake-servicenow/index.ts';
 import { TABLES } from '../../../src/dev/fake-servicenow/records/schema.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { as, exchange, rowsOf, table, type Exchange } from './exchange.ts';
 
 /** A certificate for the loopback address. The key comes from node:crypto, which makes one in a moment. */
@@ -47,6 +48,8 @@ describe('steering the fake', () => {
     const fields = { sysparm_fields: 'state,sys_mod_count', sysparm_query: `number=${number}` };
     return rowsOf(await get(table('change_request', fields)))[0];
   };
+
+  leavesNothingOpen();
 
   it('a ticket moves by label or by value, and the change is counted', async () => {
     servicenow.tickets.move('change_request', SEED.changes.new, 'Implement');

@@ -13,6 +13,7 @@ import { splitInsideCharacter } from '../../../src/dev/fake-servicenow/faults/de
 import { FAULT_KINDS } from '../../../src/dev/fake-servicenow/faults/kinds.ts';
 import { deferred } from '../../../src/kit/flow.ts';
 import { systemClock, type Clock } from '../../../src/kit/time.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { as, exchange, form, rowsOf, table, type Exchange } from './exchange.ts';
 
 const TARGET = table('change_request', {
@@ -59,6 +60,8 @@ describe('faults of the fake', () => {
     ['gateway-504', 504, '504 Gateway'],
     ['tomcat-400', 400, 'Request header is too large'],
   ];
+  leavesNothingOpen();
+
   for (const [fault, status, mark] of pages) {
     it(`${fault} answers a page with status ${status}`, async () => {
       const answer = await under({ fault });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { SEED, startFakeServiceNow, type FakeServiceNow } from '../../../src/dev/fake-servicenow/index.ts';
 import { LEDGER } from '../../../src/dev/fake-servicenow/ledger.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { as, exchange, table, type Exchange } from './exchange.ts';
 
 /** The texts that real instances send, byte for byte. */
@@ -50,6 +51,8 @@ describe('the literal answers of the fake', () => {
     ],
     [table('change_request', { sysparm_query: 'number=x' }), 200, '{"result":[]}'],
   ];
+  leavesNothingOpen();
+
   for (const [target, status, body] of cases) {
     it(`${target} answers ${status}`, async () => {
       const answer = await get(target);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { gunzipSync } from 'node:zlib';
 import { SEED, startFakeServiceNow, type FakeServiceNow } from '../../../src/dev/fake-servicenow/index.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { as, exchange, recordOf, rowsOf, table, type Exchange } from './exchange.ts';
 
 describe('the Table API of the fake', () => {
@@ -17,6 +18,8 @@ describe('the Table API of the fake', () => {
 
   const one = (number: string, more: Record<string, string> = {}): string =>
     table('change_request', { sysparm_query: `number=${number}`, ...more });
+
+  leavesNothingOpen();
 
   it('shows a reference in the shape that display value and link settings ask for', async () => {
     const link = `${servicenow.url}/api/now/table/sys_user_group/${SEED.sysIds.networkGroup}`;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { tempDirs } from '../../support/temp-dir.ts';
+import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { startDelegateSide } from './delegate-side.ts';
 import { fuzz } from './fuzz.ts';
 import { startManagerSide } from './manager-side.ts';
@@ -10,6 +11,7 @@ const SEED = 1;
 
 describe('a flood of fuzzed frames', () => {
   const tempDir = tempDirs();
+  leavesNothingOpen();
 
   it('ends connections of the delegate as the document says, and leaves it able to work', async () => {
     await using side = await startDelegateSide(await tempDir());

@@ -22,6 +22,7 @@ import {
   type AuthInput,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const PASSPHRASE = 'passphrase of the key';
@@ -64,6 +65,8 @@ describe('AD FS client credentials with certificate', () => {
     set('passphrase', passphrase);
     auth = { ...auth, spec: { ...auth.spec, passphraseRef: 'test:passphrase' } };
   };
+
+  leavesNothingOpen();
 
   describe('the request', () => {
     it('is a form with the fields of RFC 7523 and the resource, and nothing else', async () => {

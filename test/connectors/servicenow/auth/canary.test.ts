@@ -19,6 +19,7 @@ import {
   type AuthInput,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 
 const PASSPHRASE = 'canary-passphrase-of-the-key';
 
@@ -168,6 +169,8 @@ describe('no secret leaves with what a task says', () => {
     connector: connectorTo(url, auth),
     ...QUESTION,
   });
+
+  leavesNothingOpen();
 
   for (const [type, { valid, spoil }] of Object.entries(auths)) {
     describe(type, () => {

@@ -19,6 +19,7 @@ import {
   type AuthInput,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 
 const OUTDATED = 'token.stored-refresh-token-outdated';
 
@@ -31,6 +32,8 @@ async function keysOf({ issuer }: OidcProvider): Promise<z.infer<typeof keySet>>
 }
 
 describe('OIDC refresh token', () => {
+  leavesNothingOpen();
+
   describe("at ServiceNow's own token server", () => {
     let bench: Bench;
     let clock: ManualClock;

@@ -10,6 +10,7 @@ import {
   type AuthInput,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 
 describe('token cache of the connector', () => {
   let bench: Bench;
@@ -24,6 +25,8 @@ describe('token cache of the connector', () => {
     const answers = await Promise.all(Array.from({ length: count }, () => bench.check(auth, QUESTION)));
     return new Set(answers.map(({ decision }) => decision));
   };
+
+  leavesNothingOpen();
 
   it('fifty tasks at once cost one token request', async () => {
     expect(await checkMany(50, bench.byRefreshToken())).to.deep.equal(new Set(['approved']));

@@ -8,6 +8,7 @@ import {
   type AuthInput,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 
 describe('user name and password', () => {
   let bench: Bench;
@@ -23,6 +24,8 @@ describe('user name and password', () => {
     bench.surroundings.secrets.set(`password-of-${userName}`, 'not-the-password');
     return auth;
   };
+
+  leavesNothingOpen();
 
   it('travel as Basic of UTF-8, colons and all', async () => {
     expect(PASSWORDS.svc_deploy).to.match(/:.*[^\p{ASCII}]/u);

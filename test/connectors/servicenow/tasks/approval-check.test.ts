@@ -14,6 +14,7 @@ import {
   type Bench,
   type RunOptions,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 import { change, expression, IN_IMPLEMENT, keyValues, WINDOW, type Question } from './questions.ts';
 
 describe('servicenow.approval.check', () => {
@@ -27,6 +28,8 @@ describe('servicenow.approval.check', () => {
     bench.check(bench.asUser('svc_deploy'), question, run);
   const failure = (question: Question): Promise<DelegateError> => failureOf(() => check(question));
   const calls = (): JournalEntry[] => tableCalls(bench.instance);
+
+  leavesNothingOpen();
 
   it('a secret on the ticket is decided on and never shown, not even the part that a cut would leave', async () => {
     const secret = 'canary  of a key, in two lines\nand long';

@@ -10,6 +10,7 @@ import {
   type Answer,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 import { change, expression, IN_IMPLEMENT, keyValues, WINDOW, type Question } from './questions.ts';
 
 const HOUR_MS = 3_600_000;
@@ -23,6 +24,8 @@ describe('servicenow.approval.check, rule', () => {
 
   const check = (question: Question): Promise<Answer> => bench.check(bench.asUser('svc_deploy'), question);
   const failure = (question: Question): Promise<DelegateError> => failureOf(() => check(question));
+
+  leavesNothingOpen();
 
   describe('1: which criteria come first', () => {
     const both = { approvalCriteria: IN_IMPLEMENT, rejectionCriteria: keyValues(['state', 'equals', '-1']) };

@@ -24,6 +24,7 @@ import {
   type Bench,
   type Report,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 import { expectFailure } from './report.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -63,6 +64,8 @@ describe('servicenow.connector.validate, before the API is called', () => {
   afterEach(() => bench[Symbol.asyncDispose]());
 
   const set = (name: string, value: string): void => void bench.surroundings.secrets.set(name, value);
+
+  leavesNothingOpen();
 
   describe('secrets', () => {
     it('one that does not resolve is named by its field; what needs it is skipped, the network is not', async () => {

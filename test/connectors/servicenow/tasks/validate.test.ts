@@ -16,6 +16,7 @@ import {
   taskContext,
   type Bench,
 } from '../../../support/servicenow.ts';
+import { leavesNothingOpen } from '../../../support/open-handles.ts';
 import { expectFailure } from './report.ts';
 
 describe('servicenow.connector.validate', () => {
@@ -35,6 +36,8 @@ describe('servicenow.connector.validate', () => {
   afterEach(() => bench[Symbol.asyncDispose]());
 
   const set = (name: string, value: string): void => void bench.surroundings.secrets.set(name, value);
+
+  leavesNothingOpen();
 
   describe('of a connection that works', () => {
     it('user name and password: every check in its order, and no token among them', async () => {
