@@ -205,8 +205,9 @@ export class Session implements Channel {
       case 'welcome':
         throw new ProtocolViolation('welcome: a second one');
       case 'task.assign':
+        await workload.assign(frame, this, this.#received < this.#granted);
+        // Not before: credit that is raised meanwhile would count it as received, and its slot as free.
         this.#received += 1;
-        await workload.assign(frame, this, this.#received <= this.#granted);
         // One that was not accepted has used up credit and no slot.
         return this.raiseCredit();
       case 'accept.ack':

@@ -265,6 +265,24 @@ describe('the bound on results', () => {
     expect(grants(transport).at(-1)).to.equal(7);
   });
 
+  it('is not passed either when an assign frees room itself, by replacing a result', async () => {
+    const room = new Room({ outboxLimits: { maxResults: 3, maxBytes: 1_000_000 } });
+    const { transport } = await room.open();
+    for (const n of [1, 2, 3]) transport.arrive(assignOf({ taskId: `t-${n}` }));
+    await room.clock.settle();
+    transport.arrive({ type: 'result.ack', taskId: 't-1', attempt: 1 });
+    await room.clock.settle();
+    expect(grants(transport)).to.deep.equal([3, 4]);
+    transport.arrive(assignOf({ taskId: 't-2', attempt: 2, name: 'test.read' }));
+    await room.workshop.next();
+    // One result, one task: room for one more.
+    expect(grants(transport)).to.deep.equal([3, 4, 5]);
+    transport.arrive(assignOf({ taskId: 't-3', attempt: 2, name: 'test.read' }));
+    await room.workshop.next();
+    expect(grants(transport).at(-1)).to.equal(6);
+    expect(room.workload.running()).to.have.lengthOf(2);
+  });
+
   it('that was lowered keeps what is there, and takes no more until it fits', async () => {
     const house = new House();
     const before = await house.next();
