@@ -84,6 +84,8 @@ class FileJournal implements Journal {
   #writing: Promise<void> | undefined;
   #retry: Timer | undefined;
   #writable = true;
+  /** Something was refused since the segment began, which may hold it, or lack what came of it. */
+  #isBehind = false;
   #closed = false;
   onWritable = (): void => {};
 
@@ -156,7 +158,10 @@ class FileJournal implements Journal {
   #append(record: JournalRecord): Promise<void> {
     // Also what the disk refuses: the next segment that it takes holds all that is alive.
     this.#live.apply(record);
-    if (!this.#writable || this.#closed) return Promise.reject(unwritable(undefined));
+    if (!this.#writable || this.#closed) {
+      this.#isBehind = true;
+      return Promise.reject(unwritable(undefined));
+    }
     const written = deferred<void>();
     this.#pending.push({ record, written });
     this.#writing ??= this.#work();
@@ -169,17 +174,14 @@ class FileJournal implements Journal {
     await Promise.resolve();
     do {
       const group = this.#pending.splice(0);
-      let hasStalled = false;
       const stalled = this.#options.clock.after(STALLED_AFTER_MS, () => {
-        hasStalled = true;
         this.#refused(new Error(`the disk did not answer within ${STALLED_AFTER_MS} ms`), group);
       });
       try {
         await this.#write(group);
-        // What was refused meanwhile is in that segment all the same; the next has only what is alive.
-        if (hasStalled) await this.#rotate();
         for (const { written } of group) written.resolve();
         this.#accepted();
+        if (this.#isBehind) await this.#rotate();
       } catch (thrown) {
         this.#refused(thrown, group);
       } finally {
@@ -217,6 +219,7 @@ class FileJournal implements Journal {
     const name = segmentName(number);
     const file = await folder.create(name);
     const writer = new SegmentWriter(key);
+    this.#isBehind = false;
     const records: JournalRecord[] = [
       ...this.#live.snapshot(),
       { is: 'compacted', replaces: replacedBy(this.#old) },
@@ -268,6 +271,7 @@ class FileJournal implements Journal {
   #refused(thrown: unknown, group: readonly Pending[]): void {
     const { clock, log } = this.#options;
     refuse([...group, ...this.#pending.splice(0)], unwritable(thrown));
+    this.#isBehind = true;
     if (this.#writable) {
       log.error(
         { why: reasonOf(thrown), hint: DISK_HINT },

@@ -336,6 +336,23 @@ describe('the journal on a disk that takes nothing', () => {
     expect(disk.clock.pending).to.equal(0);
   });
 
+  it('has in the end what was refused while it found its way back', async () => {
+    const disk = new Disk();
+    const journal = await disk.open();
+    await journal.finish(resultOf(refOf(1)));
+    const answer = disk.folder.stall();
+    const begun = codeOf(journal.begin(beginOf(refOf(2))));
+    await disk.clock.advance(STALLED_AFTER_MS);
+    expect(await begun).to.equal('journal-unwritable');
+    answer();
+    // The write that hung is over, the disk is still in doubt.
+    await Promise.resolve();
+    expect(await codeOf(journal.forget(refOf(1)))).to.equal('journal-unwritable');
+    await disk.clock.settle();
+    expect(journal.writable).to.equal(true);
+    expect(await disk.reopened()).to.deep.equal({ begun: [], finished: [], ended: ['t-1#1'] });
+  });
+
   it('lets nobody wait for a disk that does not answer, and closes all the same', async () => {
     const disk = new Disk();
     const journal = await disk.open();
