@@ -174,8 +174,13 @@ class FileJournal implements Journal {
     await Promise.resolve();
     do {
       const group = this.#pending.splice(0);
+      let answered = false;
       const stalled = this.#options.clock.after(STALLED_AFTER_MS, () => {
-        this.#refused(new Error(`the disk did not answer within ${STALLED_AFTER_MS} ms`), group);
+        // After a frozen process timers come first: the answer may be there, and is read in this turn.
+        setImmediate(() => {
+          if (answered) return;
+          this.#refused(new Error(`the disk did not answer within ${STALLED_AFTER_MS} ms`), group);
+        });
       });
       try {
         await this.#write(group);
@@ -185,6 +190,7 @@ class FileJournal implements Journal {
       } catch (thrown) {
         this.#refused(thrown, group);
       } finally {
+        answered = true;
         stalled.cancel();
       }
     } while (this.#pending.length > 0);

@@ -82,7 +82,8 @@ export interface ReadSegment {
 }
 
 export function readSegment(bytes: Buffer, stateKey: Buffer): ReadSegment {
-  if (bytes.length < PREAMBLE_BYTES) return { texts: [], condition: 'torn' };
+  // All zeros: the power went before its first bytes were on the disk, and its length already was.
+  if (bytes.length < PREAMBLE_BYTES || isZero(bytes)) return { texts: [], condition: 'torn' };
   const headers = [0, HEADER_BYTES].map((offset) => readHeader(bytes, offset));
   const header = headers.find((one) => one !== undefined);
   if (header === undefined) return { texts: [], condition: 'damaged' };
@@ -162,10 +163,14 @@ function readRecord(bytes: Buffer, offset: number): RawRecord | undefined {
   return { seq: head.seq, body, end };
 }
 
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
 /** Whether the file just stops here: in the middle of a record, or in the zeros that some file systems leave. */
 function isUnfinished(bytes: Buffer, offset: number): boolean {
   const rest = bytes.subarray(offset);
-  if (rest.every((byte) => byte === 0)) return true;
+  if (isZero(rest)) return true;
   if (rest.length < RECORD_HEAD_BYTES)
     return rest.subarray(0, MARK.length).equals(MARK.subarray(0, rest.length));
   const head = readHead(bytes, offset);

@@ -73,6 +73,10 @@ describe('a segment of the journal', () => {
     });
   });
 
+  it('is torn when nothing of it but its length has reached the disk', () => {
+    expect(readSegment(Buffer.alloc(4_096), KEY)).to.deep.equal({ texts: [], condition: 'torn' });
+  });
+
   it('takes no record that was copied, moved, or brought from another segment', () => {
     const { bytes, ends } = segment();
     const [first = 0, second = 0] = ends;

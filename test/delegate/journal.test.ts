@@ -336,6 +336,18 @@ describe('the journal on a disk that takes nothing', () => {
     expect(disk.clock.pending).to.equal(0);
   });
 
+  it('is not taken for one that does not answer by a process that was frozen', async () => {
+    const disk = new Disk();
+    const journal = await disk.open();
+    const answer = disk.folder.stall();
+    const begun = codeOf(journal.begin(beginOf(refOf(1))));
+    disk.clock.block(STALLED_AFTER_MS);
+    answer();
+    await disk.clock.advance(0);
+    expect(await begun).to.equal('none');
+    expect(journal.writable).to.equal(true);
+  });
+
   it('has in the end what was refused while it found its way back', async () => {
     const disk = new Disk();
     const journal = await disk.open();
