@@ -4,10 +4,16 @@ import { loadConfiguration } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
 import { connectors } from '../connectors/index.ts';
 import { DelegateError } from '../kit/errors.ts';
+import { deferred } from '../kit/flow.ts';
 import { Redactor } from '../kit/secret.ts';
 import { systemClock } from '../kit/time.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
-import { onStopSignals } from './signals.ts';
+import { endNow, onStopSignals } from './signals.ts';
+
+/** What a stop takes at most beyond the grace: less than the 5 s that Kubernetes leaves behind the default one. */
+const STOP_WITHIN_MS = 4_500;
+/** For the disk after the goodbye; the journal itself waits 2 s. */
+const DISK_WITHIN_MS = 2_500;
 
 /** `servicenow-delegate run`: until a signal, or a failure that trying again can't mend. */
 export async function run(args: readonly string[]): Promise<0 | 1> {
@@ -25,6 +31,13 @@ export async function runDelegate(args: readonly string[], version: string): Pro
     redactor,
   });
   logLastWords(log);
+  const asked = deferred<string>();
+  // Before anything that takes time: a signal that nobody listens for kills, or is lost on process 1 of a container.
+  using _signals = onStopSignals((signal) => {
+    log.info({ signal }, 'asked to stop; a second signal stops now');
+    endAnyway(configuration.shutdownGraceMs + STOP_WITHIN_MS, log);
+    asked.resolve(signal);
+  });
   for (const warning of warnings) log.warn(warning);
 
   await using composed = await compose({
@@ -42,10 +55,12 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   const { managerUrl, name, stateDir, allowLoopback } = configuration;
   log.info({ version, delegateName: name, managerUrl, stateDir, healthUrl }, 'delegate starts');
   if (allowLoopback) log.warn('loopback is allowed to connectors: this is for development');
-  using _signals = onStopSignals((signal) => {
-    log.info({ signal }, 'asked to stop; a second signal stops now');
-    delegate.stop(signal).catch((error: unknown) => log.error({ err: error }, 'the stop failed'));
-  });
+  void asked.promise.then((signal) =>
+    delegate.stop(signal).then(
+      () => endAnyway(DISK_WITHIN_MS, log),
+      (error: unknown) => log.error({ err: error }, 'the stop failed'),
+    ),
+  );
   try {
     await delegate.run();
     log.info('delegate stopped');
@@ -62,7 +77,25 @@ export async function runDelegate(args: readonly string[], version: string): Pro
 const LINGER_MS = 500;
 
 function endSoon(): void {
-  setTimeout(() => process.exit(), LINGER_MS).unref();
+  setTimeout(() => {
+    if (isDiskAsked()) endNow('SIGTERM');
+    process.exit();
+  }, LINGER_MS).unref();
+}
+
+/** Ends a process that its stop has not ended: what goes over the wire has its bounds, a call to the disk has none. */
+function endAnyway(afterMs: number, log: Logger): void {
+  const overdue = setTimeout(() => {
+    log.fatal({ waitingFor: process.getActiveResourcesInfo() }, 'the stop does not end; ending without it');
+    endNow('SIGTERM');
+  }, afterMs);
+  // A process that has nothing left to do does not wait for this.
+  overdue.unref();
+}
+
+/** `process.exit` would wait for the answer. */
+function isDiskAsked(): boolean {
+  return process.getActiveResourcesInfo().some((kind) => kind.startsWith('FSReq'));
 }
 
 /** Node would print an unexpected error itself, past the scrubbing. */

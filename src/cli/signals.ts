@@ -37,7 +37,7 @@ export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
  * disk, and a disk that does not answer is a good reason to send a second signal. The kernel spares process 1 of a
  * container such an end, so that one is left with `process.exit`.
  */
-function endNow(signal: StopSignal): never {
+export function endNow(signal: StopSignal): never {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
   process.exit(EXIT_CODES[signal]);

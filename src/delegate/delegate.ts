@@ -106,6 +106,7 @@ export class Delegate {
 
   readiness(): Readiness {
     const phase = this.#phase;
+    if (phase === 'draining') return { ready: false, phase, reason: 'the delegate is leaving' };
     if (phase !== 'ready') return { ready: false, phase, reason: 'no session with the manager' };
     if (this.#session?.healthy !== true) {
       return { ready: false, phase, reason: 'the manager does not acknowledge heartbeats' };

@@ -87,7 +87,11 @@ describe('a stop', () => {
     await clock.advance(FLUSH_MS + 1);
     await within('the stop', stopped);
     expect(await connection.next('goodbye')).to.deep.include({ running: [REF] });
-    expect(log.filter((line) => line.includes('still waiting'))).to.have.lengthOf.at.least(5);
+    const waiting = log.filter((line) => line.includes('still waiting'));
+    expect(waiting).to.have.lengthOf.at.least(5);
+    for (const [n, line] of waiting.entries()) {
+      expect(line).to.match(new RegExp(`"taskId":"t-1".*"name":"test.hung","ageMs":${(n + 1) * 5_000}\\b`));
+    }
     expect(log.join('')).to.include('did not obey');
     workshop.finishAll();
   });

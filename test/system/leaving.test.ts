@@ -1,11 +1,26 @@
-import { spawn } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { z } from 'zod';
+import { lockText } from '../../src/delegate/lock-file.ts';
+import { whoAmI } from '../../src/delegate/process-facts.ts';
 import { startWorld, type World } from '../../src/dev/world.ts';
 import { CLI } from '../support/cli.ts';
+import { rejectionOf } from '../support/failure.ts';
+import { ScriptedManager, type ScriptedConnection } from '../support/scripted-manager.ts';
+import { tempDirs } from '../support/temp-dir.ts';
 import { until } from '../support/until.ts';
+import { REF } from '../delegate/frames.ts';
+import {
+  canRun,
+  delegateProcesses,
+  SlowServiceNow,
+  type DelegateProcess,
+  type ProcessOptions,
+} from './one-delegate.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 
 const task = z.object({
@@ -125,3 +140,196 @@ describe('leaving', function () {
     expect(await world.delegate.exited).to.equal('SIGTERM');
   });
 });
+
+/** One process beside a manager by hand, so that every frame of its leaving can be looked at. */
+describe('a delegate process that is asked to leave', function () {
+  this.timeout(60_000);
+  const start = delegateProcesses();
+  const tempDir = tempDirs();
+  let manager: ScriptedManager;
+  let serviceNow: SlowServiceNow;
+
+  beforeEach(async () => {
+    manager = await ScriptedManager.start({ welcome: { heartbeatMs: 100, leaseMs: 2_000 } });
+    serviceNow = await SlowServiceNow.start();
+  });
+
+  afterEach(async () => {
+    await serviceNow[Symbol.asyncDispose]();
+    await manager[Symbol.asyncDispose]();
+  });
+
+  leavesNothingOpen();
+
+  async function started(options: Partial<ProcessOptions> = {}): Promise<DelegateProcess> {
+    return start({ managerUrl: manager.url, stateDir: await tempDir(), ...options });
+  }
+
+  async function session(delegate: DelegateProcess): Promise<ScriptedConnection> {
+    await delegate.says('session open');
+    return await manager.nextSession();
+  }
+
+  /** The draining and everything after it but heartbeats, which come when it is their time. */
+  function wayOut(connection: ScriptedConnection): string[] {
+    const types = connection.received.map(({ type }) => type);
+    return types.slice(types.indexOf('draining')).filter((type) => type !== 'heartbeat');
+  }
+
+  it('idle says goodbye and exits 0, with a visitor of its health endpoints still connected', async function () {
+    const delegate = await started();
+    const connection = await session(delegate);
+    // `fetch` keeps its connection open for the next request.
+    expect(await delegate.health()).to.include({ livez: 200, readyz: 200 });
+    const askedAt = performance.now();
+    delegate.kill('SIGTERM');
+    expect(await delegate.end()).to.equal(0);
+    process.stdout.write(` (idle: gone in ${Math.round(performance.now() - askedAt)} ms) `);
+    expect((await connection.closed()).code).to.equal(1000);
+    expect(wayOut(connection)).to.deep.equal(['draining', 'goodbye']);
+  });
+
+  it('busy keeps its heartbeats up while it waits, and sends the result before the goodbye', async () => {
+    const delegate = await started();
+    const connection = await session(delegate);
+    await serviceNow.begin(connection, REF);
+    delegate.kill('SIGTERM');
+    expect(await connection.next('draining')).to.deep.include({ reason: 'SIGTERM', running: [REF] });
+    const beats = connection.all('heartbeat').length;
+    await until('heartbeats go on', () => connection.all('heartbeat').length >= beats + 3);
+    expect(connection.all('heartbeat').at(-1)).to.deep.include({ running: [REF] });
+    serviceNow.answer();
+    expect(await delegate.end()).to.equal(0);
+    expect(wayOut(connection)).to.deep.equal(['draining', 'task.result', 'goodbye']);
+    expect((await connection.closed()).code).to.equal(1000);
+  });
+
+  for (const seconds of ['0', '1']) {
+    it(`busy for longer than a grace of ${seconds} s reports the task as interrupted, and exits 0`, async () => {
+      const delegate = await started({ env: { DELEGATE_SHUTDOWN_GRACE_SECONDS: seconds } });
+      const connection = await session(delegate);
+      await serviceNow.begin(connection, REF);
+      delegate.kill('SIGTERM');
+      expect(await delegate.end()).to.equal(0);
+      const [result] = connection.all('task.result');
+      expect(result).to.include({ ...REF, outcome: 'failed' });
+      expect(result).to.have.nested.property('error.code', 'interrupted');
+      expect(wayOut(connection)).to.deep.equal(['draining', 'task.result', 'goodbye']);
+    });
+  }
+
+  it('by its manager and by a signal at once moves, finishes, and exits 0', async () => {
+    const delegate = await started();
+    const connection = await session(delegate);
+    await serviceNow.begin(connection, REF);
+    connection.send({ type: 'drain', reason: 'upgrade', reconnectAfterMs: 0 });
+    delegate.kill('SIGTERM');
+    const next = await manager.nextConnection();
+    expect(await next.next('hello')).to.deep.include({ running: [REF] });
+    await next.next('draining');
+    expect((await connection.closed()).code).to.equal(1000);
+    serviceNow.answer();
+    expect(await delegate.end()).to.equal(0);
+    expect(wayOut(next)).to.deep.equal(['draining', 'task.result', 'goodbye']);
+    expect(manager.connections).to.have.lengthOf(2);
+  });
+
+  it('but is frozen answers no probe, so that it is restarted; one that thaws in time leaves as if nothing had been', async () => {
+    const delegate = await started();
+    const connection = await session(delegate);
+    const { healthUrl } = await delegate.says('delegate starts');
+    delegate.kill('SIGSTOP');
+    const probe = fetch(`${String(healthUrl)}/livez`, { signal: AbortSignal.timeout(PROBE_MS) });
+    expect(await rejectionOf(probe)).to.include({ name: 'TimeoutError' });
+    delegate.kill('SIGTERM');
+    delegate.kill('SIGCONT');
+    expect(await delegate.end()).to.equal(0);
+    expect(wayOut(connection)).to.deep.equal(['draining', 'goodbye']);
+  });
+
+  it('before it has reached any manager exits 0', async () => {
+    const delegate = await started({ managerUrl: 'http://127.0.0.1:9' });
+    await delegate.says('trying again later');
+    delegate.kill('SIGTERM');
+    expect(await delegate.end()).to.equal(0);
+  });
+
+  it('while it waits for the lock of another container exits 0, and leaves that lock alone', async () => {
+    const stateDir = await tempDir();
+    const lock = join(stateDir, 'delegate.lock');
+    const elsewhere = { ...(await whoAmI()), pidNamespace: 'pid:[1]', hostName: 'elsewhere', pid: 7 };
+    const text = lockText(elsewhere, '2026-11-01T00:00:00.000Z');
+    await writeFile(lock, text);
+    const delegate = await started({ stateDir });
+    await delegate.says('the state folder is locked; waiting');
+    delegate.kill('SIGTERM');
+    expect(await delegate.end()).to.equal(0);
+    expect(await readFile(lock, 'utf8')).to.equal(text);
+  });
+
+  it('on a disk that does not answer ends all the same, and says why', async () => {
+    const stateDir = await tempDir();
+    const pipe = join(stateDir, 'delegate.lock');
+    // Opening it takes as long as nobody writes: a thread hangs, as with a network disk that is gone.
+    await promisify(execFile)('mkfifo', [pipe]);
+    const delegate = await started({ stateDir, env: { DELEGATE_SHUTDOWN_GRACE_SECONDS: '0' } });
+    await delegate.says('delegate starts');
+    delegate.kill('SIGTERM');
+    await delegate.says('the stop does not end');
+    expect(await delegate.end()).to.equal('SIGTERM');
+  });
+
+  it('with a result that was not acknowledged exits 0, and the next start sends it', async () => {
+    const stateDir = await tempDir();
+    manager.script.ackResults = false;
+    const delegate = await started({ stateDir });
+    const connection = await session(delegate);
+    await serviceNow.begin(connection, REF);
+    serviceNow.answer();
+    const sent = await connection.next('task.result');
+    delegate.kill('SIGTERM');
+    expect(await connection.next('goodbye')).to.deep.include({ unacknowledged: [REF] });
+    expect(await delegate.end()).to.equal(0);
+    manager.script.ackResults = true;
+    const back = await session(await started({ stateDir }));
+    expect(await back.next('hello')).to.deep.include({ unacknowledged: [REF] });
+    expect(await back.next('task.result')).to.deep.equal(sent);
+    expect(manager.enrolments).to.have.lengthOf(1);
+  });
+
+  describe('as process 1 of a container, without a shell', () => {
+    before(async function () {
+      // Since 2026-11-23: making a PID namespace takes a privilege that not every machine gives its tests.
+      if (!(await canRun('unshare', [...PID_NAMESPACE, 'true']))) this.skip();
+    });
+
+    /** The delegate itself; what was started is the command that made its namespace. */
+    async function inside(delegate: DelegateProcess): Promise<number> {
+      const text = await readFile(`/proc/${delegate.pid}/task/${delegate.pid}/children`, 'utf8');
+      return Number(text.trim());
+    }
+
+    it('hears SIGTERM, leaves in order and exits 0', async () => {
+      const delegate = await started({ prefix: ['unshare', ...PID_NAMESPACE] });
+      const connection = await session(delegate);
+      process.kill(await inside(delegate), 'SIGTERM');
+      expect(await delegate.end()).to.equal(0);
+      expect(wayOut(connection)).to.deep.equal(['draining', 'goodbye']);
+    });
+
+    it('ends at once at a second SIGTERM', async () => {
+      const delegate = await started({ prefix: ['unshare', ...PID_NAMESPACE] });
+      const connection = await session(delegate);
+      await serviceNow.begin(connection, REF);
+      const pid = await inside(delegate);
+      process.kill(pid, 'SIGTERM');
+      await connection.next('draining');
+      process.kill(pid, 'SIGTERM');
+      expect(await delegate.end()).to.equal(143);
+    });
+  });
+});
+
+/** A probe is given a second by default; a process that is stopped does not answer at all. */
+const PROBE_MS = 300;
+const PID_NAMESPACE = ['--pid', '--fork', '--kill-child', '--mount-proc'];

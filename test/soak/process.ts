@@ -1,0 +1,68 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { deferred, type Deferred } from '../../src/kit/flow.ts';
+import { within } from '../support/until.ts';
+import { orders, type Holdings, type ToDelegateProcess } from './orders.ts';
+
+const ENTRY = fileURLToPath(new URL('delegate-process.ts', import.meta.url));
+const LOADED_WITHIN_MS = 30_000;
+/** A collection of garbage on a machine that is busy with something else. */
+const MEASURED_WITHIN_MS = 10_000;
+const ENDED_WITHIN_MS = 40_000;
+
+/** One delegate of the soak and the channel to it. */
+export class SoakProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  #measured: Deferred<Holdings> = deferred();
+  /** Exit code, or signal. */
+  readonly exited: Promise<number | string>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.on('message', (raw) => {
+      const said = orders.fromDelegate.parse(raw);
+      if (said.said === 'measured') this.#measured.resolve(said.holdings);
+    });
+    this.exited = once(child, 'close').then(([code, signal]: unknown[]) =>
+      typeof code === 'number' ? code : String(signal),
+    );
+  }
+
+  /** Resolves when the delegate begins to run. What it logs goes to this process's standard error. */
+  static async start(
+    order: Omit<Extract<ToDelegateProcess, { order: 'start' }>, 'order'>,
+  ): Promise<SoakProcess> {
+    const child = fork(ENTRY, {
+      execArgv: ['--import', 'tsx', '--expose-gc'],
+      env: { PATH: process.env['PATH'] ?? '' },
+      stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
+    });
+    const loaded = once(child, 'message');
+    const started = new SoakProcess(child);
+    await within('a delegate to be loaded', loaded, LOADED_WITHIN_MS);
+    started.#order({ order: 'start', ...order });
+    return started;
+  }
+
+  async measure(): Promise<Holdings> {
+    this.#measured = deferred();
+    this.#order({ order: 'measure' });
+    return await within('what a delegate holds', this.#measured.promise, MEASURED_WITHIN_MS);
+  }
+
+  /** Asks it to leave; the exit code. */
+  async leave(): Promise<number | string> {
+    this.#child.kill('SIGTERM');
+    return await within('a delegate to leave', this.exited, ENDED_WITHIN_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  #order(message: ToDelegateProcess): void {
+    this.#child.send(message);
+  }
+}
