@@ -8,7 +8,8 @@ import { deferred } from '../kit/flow.ts';
 import { Redactor } from '../kit/secret.ts';
 import { systemClock } from '../kit/time.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
-import { endNow, onStopSignals } from './signals.ts';
+import { endAnyway, endSoon } from './ending.ts';
+import { onStopSignals } from './signals.ts';
 
 /** What a stop takes at most beyond the grace: less than the 5 s that Kubernetes leaves behind the default one. */
 const STOP_WITHIN_MS = 4_500;
@@ -71,31 +72,6 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   } finally {
     endSoon();
   }
-}
-
-/** For work that ignored its signal and still holds something open: nothing waits for it any more. */
-const LINGER_MS = 500;
-
-function endSoon(): void {
-  setTimeout(() => {
-    if (isDiskAsked()) endNow('SIGTERM');
-    process.exit();
-  }, LINGER_MS).unref();
-}
-
-/** Ends a process that its stop has not ended: what goes over the wire has its bounds, a call to the disk has none. */
-function endAnyway(afterMs: number, log: Logger): void {
-  const overdue = setTimeout(() => {
-    log.fatal({ waitingFor: process.getActiveResourcesInfo() }, 'the stop does not end; ending without it');
-    endNow('SIGTERM');
-  }, afterMs);
-  // A process that has nothing left to do does not wait for this.
-  overdue.unref();
-}
-
-/** `process.exit` would wait for the answer. */
-function isDiskAsked(): boolean {
-  return process.getActiveResourcesInfo().some((kind) => kind.startsWith('FSReq'));
 }
 
 /** Node would print an unexpected error itself, past the scrubbing. */

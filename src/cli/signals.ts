@@ -1,7 +1,4 @@
-/** What a shell reports for a process that ended by the signal: 128 and its number. */
-const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
-
-type StopSignal = keyof typeof EXIT_CODES;
+import { endNow, type StopSignal } from './ending.ts';
 
 /**
  * The first SIGTERM, SIGINT or SIGHUP asks to stop, the second ends the process at once. A process of the
@@ -30,17 +27,6 @@ export function onStopSignals(stop: (signal: StopSignal) => void): Disposable {
       for (const { signal, listener } of listeners) process.off(signal, listener);
     },
   };
-}
-
-/**
- * By the signal itself, as if it had never been handled: `process.exit` would wait for file calls on their way to the
- * disk, and a disk that does not answer is a good reason to send a second signal. The kernel spares process 1 of a
- * container such an end, so that one is left with `process.exit`.
- */
-export function endNow(signal: StopSignal): never {
-  process.removeAllListeners(signal);
-  process.kill(process.pid, signal);
-  process.exit(EXIT_CODES[signal]);
 }
 
 /** Resolves at the first signal. */
