@@ -19,10 +19,10 @@ export function endNow(signal: StopSignal): never {
 /** For work that ignored its signal and still holds something open: nothing waits for it any more. */
 const LINGER_MS = 500;
 
-/** To be called when all that has to end has ended. */
+/** To be called when all that has to end has ended. The exit code stays what it is, unless a disk keeps it back. */
 export function endSoon(): void {
   setTimeout(() => {
-    if (isDiskAsked()) endNow('SIGTERM');
+    if (isThreadPoolBusy()) endNow('SIGTERM');
     process.exit();
   }, LINGER_MS).unref();
 }
@@ -37,7 +37,14 @@ export function endAnyway(afterMs: number, log: Logger): void {
   overdue.unref();
 }
 
-/** `process.exit` would wait for the answer. */
-function isDiskAsked(): boolean {
-  return process.getActiveResourcesInfo().some((kind) => kind.startsWith('FSReq'));
+/** What Node's thread pool does for others: `process.exit` waits for its threads. */
+const POOL_REQUESTS: ReadonlySet<string> = new Set([
+  'FSReqPromise',
+  'FSReqCallback',
+  'CloseReq',
+  'GetAddrInfoReqWrap',
+]);
+
+function isThreadPoolBusy(): boolean {
+  return process.getActiveResourcesInfo().some((kind) => POOL_REQUESTS.has(kind));
 }

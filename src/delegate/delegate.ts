@@ -24,7 +24,7 @@ import { Workload } from './workload.ts';
  *   starting ─► enrolling ─► connecting ◄─► ready
  *                   ▲____________│            │        draining ─► stopped
  *                                             └───────────┘
- *   failed: the state folder can't be used, or another process has the identity.
+ *   failed: trying again can't help. No enrolment token, an unusable state folder, an identity that another has.
  */
 export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'draining' | 'stopped' | 'failed';
 
@@ -35,7 +35,7 @@ export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'drainin
 const FLUSH_WITHIN_MS = 1_500;
 /** How often a stop says what it still waits for. */
 const STILL_WAITING_EVERY_MS = 5_000;
-/** Sessions closed with 4401 in a row, each with a new token, before the identity itself is taken for unknown. */
+/** Connect tokens refused in a row (401 or 4401), each a new one, before the identity itself is taken for unknown. */
 const REFUSED_BEFORE_ENROLLING = 2;
 const NANOSECONDS_PER_MS = 1_000_000;
 
@@ -99,9 +99,9 @@ export class Delegate {
     return this.#phase;
   }
 
-  /** The manager's name for this delegate; empty before the first enrolment. */
+  /** What the configured manager calls this delegate; empty before the enrolment with it. */
   get delegateId(): string {
-    return this.#identity?.enrolment?.delegateId ?? '';
+    return this.#knownEnrolment()?.delegateId ?? '';
   }
 
   readiness(): Readiness {
@@ -360,7 +360,8 @@ export class Delegate {
   }
 
   #setPhase(phase: Phase): void {
-    if (phase === this.#phase || (isLast(this.#phase) && !isLast(phase))) return;
+    // A failure stays one, also when a stop is asked for while it is cleared up: `run` is to reject with it.
+    if (this.#phase === 'failed' || phase === this.#phase || (isLast(this.#phase) && !isLast(phase))) return;
     this.#options.log.info({ from: this.#phase, to: phase }, 'phase');
     this.#phase = phase;
   }

@@ -155,12 +155,12 @@ async function writeCopy(path: string, file: IdentityFile, calls: FileCalls): Pr
   try {
     await writeDurably(path, `${JSON.stringify(file, null, 2)}\n`, MODES, calls);
   } catch (thrown) {
-    throw unusable(`The identity file ${path} cannot be written (${reasonOf(thrown)}).`, thrown);
+    throw unusable(`The identity file ${path} cannot be written (${codeOf(thrown)}).`, thrown);
   }
 }
 
 function unreadable(path: string, cause: unknown): DelegateError {
-  return unusable(`The identity file ${path} cannot be read (${reasonOf(cause)}).`, cause);
+  return unusable(`The identity file ${path} cannot be read (${codeOf(cause)}).`, cause);
 }
 
 function unusable(message: string, cause: unknown): DelegateError {
@@ -171,6 +171,6 @@ function unusable(message: string, cause: unknown): DelegateError {
   });
 }
 
-function reasonOf(thrown: unknown): string {
+function codeOf(thrown: unknown): string {
   return systemCode(thrown) ?? wrap(thrown).code;
 }

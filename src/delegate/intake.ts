@@ -1,6 +1,6 @@
 import type { PreparedTask, TaskType } from '../connectors/connector.ts';
 import { type DelegateError, wrap } from '../kit/errors.ts';
-import type { RejectCode, TaskAssign, TaskResult } from '../protocol/messages.ts';
+import type { RejectCode, TaskAssign } from '../protocol/messages.ts';
 import { MAX_ERROR_TEXT } from './runner.ts';
 import type { TaskEntry } from './task-state.ts';
 
@@ -31,7 +31,7 @@ export type IntakeVerdict =
       replaces: TaskEntry | undefined;
     }
   | { is: 'accept-again' }
-  | { is: 'result-again'; result: TaskResult }
+  | { is: 'result-again' }
   | { is: 'reject'; code: RejectCode; message: string };
 
 /**
@@ -41,9 +41,7 @@ export type IntakeVerdict =
 export function judgeAssign(assign: TaskAssign, view: IntakeView): IntakeVerdict {
   const { known } = view;
   if (known !== undefined && known.ref.attempt === assign.attempt) {
-    return known.state.at === 'finished'
-      ? { is: 'result-again', result: known.state.result }
-      : { is: 'accept-again' };
+    return { is: known.state.at === 'finished' ? 'result-again' : 'accept-again' };
   }
   const highest = Math.max(known?.ref.attempt ?? 0, view.endedAttempt ?? 0);
   if (assign.attempt <= highest) {

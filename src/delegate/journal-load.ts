@@ -50,7 +50,7 @@ export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logge
   const current = segments.filter(({ number }) => !replaced.has(number));
   const live = new LiveTasks();
   for (const { records } of current) for (const record of records) live.apply(record);
-  if (current.some(({ condition }) => hintFor(condition) !== undefined)) live.doubtStarts();
+  if (!current.every(isWhole)) live.doubtStarts();
   return {
     live,
     segments: segments.map(({ name, number, condition }) => ({ name, number, condition })),
@@ -58,19 +58,22 @@ export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logge
   };
 }
 
+/** Nothing is missing that was promised to anybody. */
+function isWhole({ condition }: { readonly condition: Condition }): boolean {
+  return condition === 'sound' || condition === 'torn';
+}
+
 /** None if records are missing: what it took over may be among them. */
 function replacedByRecords({ records, condition }: ReadSegmentFile): number[] {
-  if (condition !== 'sound' && condition !== 'torn') return [];
+  if (!isWhole({ condition })) return [];
   return records.flatMap((record) => (record.is === 'compacted' ? record.replaces : []));
 }
 
 /** Those whose every readable record the next segment holds. */
 export function replacedBy(segments: readonly OldSegment[]): number[] {
-  const isRead = ({ condition }: OldSegment): boolean => READ.has(condition);
-  return segments.filter(isRead).map(({ number }) => number);
+  const read = segments.filter((segment) => isWhole(segment) || segment.condition === 'damaged');
+  return read.map(({ number }) => number);
 }
-
-const READ: ReadonlySet<Condition> = new Set(['sound', 'torn', 'damaged']);
 
 /** Deletes what is superfluous and sets aside what is to be kept. Returns what is still there, to be tried again. */
 export async function clearAway(
@@ -81,7 +84,7 @@ export async function clearAway(
   const left: OldSegment[] = [];
   for (const segment of segments) {
     try {
-      if (hintFor(segment.condition) === undefined) await folder.remove(segment.name);
+      if (isWhole(segment)) await folder.remove(segment.name);
       else await folder.rename(segment.name, segment.name + SET_ASIDE_SUFFIX);
     } catch (thrown) {
       log.warn(
@@ -97,10 +100,15 @@ export async function clearAway(
 
 /** A disk that damages a file at each start must not fill itself with them. */
 async function forgetOldestSetAside(folder: JournalFolder, log: Logger): Promise<void> {
-  const names = (await folder.list()).filter((name) => name.endsWith(SET_ASIDE_SUFFIX)).sort();
-  for (const name of names.slice(0, Math.max(0, names.length - MAX_SET_ASIDE))) {
-    await folder.remove(name);
-    log.warn({ file: name }, 'the oldest part of the journal that was set aside is deleted');
+  try {
+    const names = (await folder.list()).filter((name) => name.endsWith(SET_ASIDE_SUFFIX)).sort();
+    for (const name of names.slice(0, Math.max(0, names.length - MAX_SET_ASIDE))) {
+      await folder.remove(name);
+      log.warn({ file: name }, 'the oldest part of the journal that was set aside is deleted');
+    }
+  } catch (thrown) {
+    // What was written before this is safe, and must not be refused for it.
+    log.warn({ why: reasonOf(thrown) }, 'what was set aside of the journal could not be looked through');
   }
 }
 

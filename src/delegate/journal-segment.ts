@@ -37,8 +37,6 @@ const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 /** A result fills a frame of 1 MiB at most; a length above this is damage. */
 export const MAX_RECORD_BYTES = 4 * 1_048_576;
-/** What a record takes beyond its text. */
-export const RECORD_OVERHEAD_BYTES = RECORD_HEAD_BYTES + TAG_BYTES;
 
 /** Turns texts into the bytes of one segment, in order. */
 export class SegmentWriter {
@@ -61,6 +59,7 @@ export class SegmentWriter {
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(seq)).setAAD(this.#segmentId);
     const ciphertext = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
     const body = Buffer.concat([ciphertext, cipher.getAuthTag()]);
+    if (body.length > MAX_RECORD_BYTES) throw new RangeError(`a record of ${body.length} bytes`);
     const numbers = Buffer.alloc(8);
     numbers.writeUInt32BE(seq, 0);
     numbers.writeUInt32BE(body.length, 4);

@@ -157,7 +157,7 @@ export class TaskTable {
     return this.unfinished().length + this.#leaving.size;
   }
 
-  /** Accepted and not finished, in order of arrival: what `hello` and heartbeats call running. */
+  /** Taken and not finished, in order of arrival. */
   unfinished(): TaskEntry[] {
     return [...this.#entries.values()].filter(isOccupying);
   }

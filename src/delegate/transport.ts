@@ -260,7 +260,7 @@ function unreachable(managerUrl: string, cause: unknown): DelegateError {
   );
 }
 
-export function clipBytes(text: string, maxBytes: number): string {
+function clipBytes(text: string, maxBytes: number): string {
   let clipped = text;
   while (Buffer.byteLength(clipped) > maxBytes) clipped = clipped.slice(0, -1);
   return clipped;

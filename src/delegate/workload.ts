@@ -61,9 +61,19 @@ export class Workload {
     journal.onWritable = () => this.onSlotFree();
     const { begun, finished, ended } = journal.recover();
     for (const ref of ended) this.#table.rememberEnded(ref);
-    const interrupted = begun.map((task) => this.#resultOfInterrupted(task));
+    const { id } = this.#options.identity();
+    const isOurs = ({ delegate }: BegunTask | TaskResult): boolean => delegate.id === id;
+    const interrupted = begun.filter(isOurs).map((task) => this.#resultOfInterrupted(task));
     await Promise.all(interrupted.map((result) => this.#keep(result)));
-    for (const result of [...finished, ...interrupted]) {
+    const ours = [...finished.filter(isOurs), ...interrupted];
+    const foreign = begun.length + finished.length - ours.length;
+    if (foreign > 0) {
+      this.#options.log.warn(
+        { tasks: foreign, hint: FOREIGN_HINT },
+        'the journal holds tasks of another enrolment; they stay there',
+      );
+    }
+    for (const result of ours) {
       this.#table.add(TaskEntry.finishedBefore(result));
       this.outbox.put(result);
     }
@@ -76,9 +86,10 @@ export class Workload {
 
   // --- what sessions and the delegate read ------------------------------------------------------------------
 
-  /** Accepted and not finished, in order of arrival. */
+  /** Begun on disk and not finished, in order of arrival: what the protocol calls running. */
   running(): TaskRef[] {
-    return this.#table.unfinished().map((entry) => entry.ref);
+    const begun = this.#table.unfinished().filter(({ state }) => state.at !== 'accepting');
+    return begun.map(({ ref }) => ref);
   }
 
   /** For the line that says what a shutdown still waits for. */
@@ -381,7 +392,7 @@ export class Workload {
     this.#options.log.info({ ...entry.ref, task: entry.name, why: message }, 'task discarded');
   }
 
-  /** Work that only reads may finish: its result is sent when a connection is back. */
+  /** Only work that may write holds a lease: reading may finish, and its result waits for a connection. */
   #leaseLost(ref: TaskRef): void {
     this.#table.get(ref)?.stop('lease-lost', 'no heartbeat was acknowledged for as long as the lease lasts');
   }
@@ -402,6 +413,10 @@ export class Workload {
     promise.catch((error: unknown) => this.#options.log.debug({ err: error }, 'not recorded for now'));
   }
 }
+
+/** Another manager must not see what was done for one, whatever the operator changed. */
+const FOREIGN_HINT =
+  'They are delivered when the delegate is configured for their manager again. If that is not to be, stop it and delete journal-*.log.';
 
 const CANNOT_RECORD = 'The delegate cannot record tasks on its disk at present; its log says why.';
 

@@ -23,7 +23,7 @@ export function endingBy(result: TaskResult, delegateId: string): Ending {
   };
 }
 
-/** The errors that the manager itself ends a task with. Each tells what was tried, not only that it failed. */
+// --- the errors that the manager itself ends a task with; each tells what was tried, not only that it failed ---
 
 /** How an attempt was lost, as its story tells it. */
 const LOST: Readonly<Partial<Record<TaskEvent['what'], string>>> = {

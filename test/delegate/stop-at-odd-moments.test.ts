@@ -75,6 +75,7 @@ describe('a stop that comes before there is a session', () => {
 
 describe('a stop of a delegate with a disk', () => {
   const start = delegatesUnderTest();
+  const tempDir = tempDirs();
   leavesNothingOpen();
 
   /** The journal of every delegate that lives on this folder, one after the other. */
@@ -90,8 +91,10 @@ describe('a stop of a delegate with a disk', () => {
   it('leaves a result that nobody acknowledged to the next start, which delivers it and is rid of it', async () => {
     const folder = new FaultyFolder();
     const clock = new ManualClock();
-    const before = await start(onFolder(folder, clock), { ackResults: false });
-    const connection = await before.manager.nextSession();
+    const ownState = { stateDir: await tempDir() };
+    const before = await start({ ...ownState, ...onFolder(folder, clock) }, { ackResults: false });
+    const { manager } = before;
+    const connection = await manager.nextSession();
     connection.assign(REF, 'test.echo', { input: 'kept' });
     await connection.next('task.result');
     const stopped = before.delegate.stop('', 0);
@@ -99,8 +102,10 @@ describe('a stop of a delegate with a disk', () => {
     await within('the stop', stopped);
     await before.ended();
 
-    const next = await start(onFolder(folder, new ManualClock()));
-    const back = await next.manager.nextSession();
+    manager.script.ackResults = true;
+    const sameManager = { ...ownState, managerUrl: manager.url };
+    const next = await start({ ...sameManager, ...onFolder(folder, new ManualClock()) });
+    const back = await manager.nextSession();
     expect(await back.next('hello')).to.deep.include({ unacknowledged: [REF] });
     expect(await back.next('task.result')).to.include({ ...REF, output: 'kept' });
     await back.synchronise();
@@ -108,8 +113,8 @@ describe('a stop of a delegate with a disk', () => {
     expect(back.all('goodbye')[0]).to.deep.include({ unacknowledged: [] });
     await next.ended();
 
-    const last = await start(onFolder(folder, new ManualClock()));
-    expect(await (await last.manager.nextSession()).next('hello')).to.deep.include({ unacknowledged: [] });
+    await start({ ...sameManager, ...onFolder(folder, new ManualClock()) });
+    expect(await (await manager.nextSession()).next('hello')).to.deep.include({ unacknowledged: [] });
   });
 
   it('that does not answer gives back what it could not record, and ends', async () => {
