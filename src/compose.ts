@@ -84,7 +84,11 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     openJournal: ({ privateKey }) =>
       openJournal({
         folder: journalFolder(configuration.stateDir),
-        key: stateKeyFrom({ operatorKey: options.stateKey, identityKey: privateKey }),
+        key: stateKeyFrom({
+          operatorKey: options.stateKey,
+          identityKey: privateKey,
+          managerUrl: configuration.managerUrl,
+        }),
         clock,
         log,
       }),

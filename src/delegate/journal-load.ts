@@ -148,7 +148,7 @@ function hintFor(condition: Condition): string | undefined {
     case 'damaged':
       return `${kept}; every record that could be read is used. Check the disk.`;
     case 'other-key':
-      return `${kept}. To have its results delivered, stop the delegate, give it the state key or identity that it had before, and take ${SET_ASIDE_SUFFIX} off.`;
+      return `${kept}. To have its results delivered, stop the delegate, give it the state key, identity and manager that it had before, and take ${SET_ASIDE_SUFFIX} off.`;
     case 'unreadable':
       return `${kept}. Check the disk and the permissions of the state folder.`;
     case 'not-understood':

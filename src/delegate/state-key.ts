@@ -1,9 +1,17 @@
 import { hkdfSync, type KeyObject } from 'node:crypto';
-import { z } from 'zod';
 import type { Secret } from '../kit/secret.ts';
+import { privateJwkSchema } from './identity-file.ts';
 
 const STATE_KEY_BYTES = 32;
-const privateJwkSchema = z.object({ d: z.string() });
+
+export interface StateKeySource {
+  /** 32 bytes in base64. */
+  operatorKey: Secret | undefined;
+  /** The delegate's private key. */
+  identityKey: KeyObject;
+  /** Tasks and results of one manager are not for another: with its address the key changes. */
+  managerUrl: string;
+}
 
 /**
  * The key that everything in the state folder but the identity is encrypted with (HKDF-SHA256, RFC 5869).
@@ -12,12 +20,14 @@ const privateJwkSchema = z.object({ d: z.string() });
  * from the delegate's private key, which lies in the same folder: that protects a journal that travels alone, in a
  * support case or a partial backup, and makes sure that it belongs to this identity.
  */
-export function stateKeyFrom(source: { operatorKey: Secret | undefined; identityKey: KeyObject }): Buffer {
-  const { operatorKey, identityKey } = source;
-  const material =
+export function stateKeyFrom({ operatorKey, identityKey, managerUrl }: StateKeySource): Buffer {
+  const [material, origin] =
     operatorKey === undefined
-      ? Buffer.from(privateJwkSchema.parse(identityKey.export({ format: 'jwk' })).d, 'base64url')
-      : Buffer.from(operatorKey.reveal(), 'base64');
-  const purpose = `servicenow-delegate state, from ${operatorKey === undefined ? 'identity' : 'operator'}`;
-  return Buffer.from(hkdfSync('sha256', material, '', purpose, STATE_KEY_BYTES));
+      ? [
+          Buffer.from(privateJwkSchema.parse(identityKey.export({ format: 'jwk' })).d, 'base64url'),
+          'identity',
+        ]
+      : [Buffer.from(operatorKey.reveal(), 'base64'), 'operator'];
+  const purpose = `servicenow-delegate state, from ${origin}, for a manager`;
+  return Buffer.from(hkdfSync('sha256', material, managerUrl, purpose, STATE_KEY_BYTES));
 }

@@ -61,19 +61,9 @@ export class Workload {
     journal.onWritable = () => this.onSlotFree();
     const { begun, finished, ended } = journal.recover();
     for (const ref of ended) this.#table.rememberEnded(ref);
-    const { id } = this.#options.identity();
-    const isOurs = ({ delegate }: BegunTask | TaskResult): boolean => delegate.id === id;
-    const interrupted = begun.filter(isOurs).map((task) => this.#resultOfInterrupted(task));
+    const interrupted = begun.map((task) => this.#resultOfInterrupted(task));
     await Promise.all(interrupted.map((result) => this.#keep(result)));
-    const ours = [...finished.filter(isOurs), ...interrupted];
-    const foreign = begun.length + finished.length - ours.length;
-    if (foreign > 0) {
-      this.#options.log.warn(
-        { tasks: foreign, hint: FOREIGN_HINT },
-        'the journal holds tasks of another enrolment; they stay there',
-      );
-    }
-    for (const result of ours) {
+    for (const result of [...finished, ...interrupted]) {
       this.#table.add(TaskEntry.finishedBefore(result));
       this.outbox.put(result);
     }
@@ -413,10 +403,6 @@ export class Workload {
     promise.catch((error: unknown) => this.#options.log.debug({ err: error }, 'not recorded for now'));
   }
 }
-
-/** Another manager must not see what was done for one, whatever the operator changed. */
-const FOREIGN_HINT =
-  'They are delivered when the delegate is configured for their manager again. If that is not to be, stop it and delete journal-*.log.';
 
 const CANNOT_RECORD = 'The delegate cannot record tasks on its disk at present; its log says why.';
 

@@ -445,7 +445,7 @@ describe('the journal and what was done to its files', () => {
     const disk = new Disk();
     const { name } = await written(disk);
     expect(await disk.reopened(randomBytes(32))).to.deep.equal({ begun: [], finished: [], ended: [] });
-    expect(disk.says('the state key or identity that it had before')).to.equal(true);
+    expect(disk.says('the state key, identity and manager that it had before')).to.equal(true);
     // Twice, with work in between: as an operator would who notices late.
     const meanwhile = await disk.open(randomBytes(32));
     await meanwhile.finish(resultOf(refOf(4)));

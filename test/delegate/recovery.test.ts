@@ -157,25 +157,6 @@ describe('a delegate that comes back after a crash', () => {
     expect(line.sentOf('task.accept')).to.deep.equal([]);
   });
 
-  it('tells one manager nothing of what it did for another, and keeps that for it', async () => {
-    const house = new House();
-    const before = await house.next();
-    const { transport } = await before.open();
-    transport.arrive(assignOf());
-    transport.arrive(assignOf({ taskId: 't-2', name: 'test.read' }));
-    await before.workshop.next();
-
-    const elsewhere = { ...resultOf().delegate, id: 'dlg-of-another-manager' };
-    const away = await house.next({ identity: () => elsewhere });
-    const other = await away.open();
-    expect(told(other.transport)).to.deep.equal([]);
-    expect(other.transport.sentOf('hello')[0]?.unacknowledged).to.deep.equal([]);
-    expect(away.logged.some((line) => line.includes('tasks of another enrolment'))).to.equal(true);
-
-    const back = await (await house.next()).open();
-    expect(told(back.transport)).to.deep.equal(['t-1#1 succeeded', 't-2#1 failed/interrupted, retryable']);
-  });
-
   it('does not take up again a task that was given up by the manager', async () => {
     const house = new House();
     const before = await house.next();
