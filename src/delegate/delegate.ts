@@ -3,7 +3,7 @@ import type { TaskType } from '../connectors/connector.ts';
 import { DelegateError, wrap } from '../kit/errors.ts';
 import type { HttpSend } from '../kit/http-exchange.ts';
 import type { Redactor, Secret } from '../kit/secret.ts';
-import { sleep, type Clock } from '../kit/time.ts';
+import { endsWithin, sleep, type Clock } from '../kit/time.ts';
 import type { Readiness } from '../observability/health.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
@@ -174,7 +174,7 @@ export class Delegate {
   async #giveUp(reason: string): Promise<void> {
     this.#workload.drain();
     this.#workload.stopAll(reason);
-    await endsWithin(this.#workload.idle(), FLUSH_WITHIN_MS, this.#options.clock);
+    await endsWithin(this.#options.clock, FLUSH_WITHIN_MS, this.#workload.idle());
     await this.#disconnect(reason);
   }
 
@@ -205,15 +205,15 @@ export class Delegate {
     const reporting = new AbortController();
     void this.#sayWhatIsWaitedFor(reporting.signal);
     try {
-      if (!(await endsWithin(this.#workload.idle(), graceMs, clock))) {
+      if (!(await endsWithin(clock, graceMs, this.#workload.idle()))) {
         log.warn({ tasks: this.#workload.waitingFor() }, 'the grace is over; aborting what still runs');
         this.#workload.stopAll(reason);
-        if (!(await endsWithin(this.#workload.idle(), FLUSH_WITHIN_MS, clock))) {
+        if (!(await endsWithin(clock, FLUSH_WITHIN_MS, this.#workload.idle()))) {
           log.error({ tasks: this.#workload.waitingFor() }, 'tasks did not obey their signal');
         }
       }
       // Without a session, too: one may come back.
-      if (!(await endsWithin(this.#workload.outbox.emptied(), FLUSH_WITHIN_MS, clock))) {
+      if (!(await endsWithin(clock, FLUSH_WITHIN_MS, this.#workload.outbox.emptied()))) {
         const results = this.#workload.outbox.refs().map(keyOf);
         if (this.#workload.recording) {
           log.warn({ results }, 'results were not acknowledged; the next start sends them again');
@@ -370,15 +370,6 @@ export class Delegate {
 /** From here on only forward: a reconnect for the last results does not make a leaving delegate ready again. */
 function isLast(phase: Phase): boolean {
   return phase === 'draining' || phase === 'stopped' || phase === 'failed';
-}
-
-async function endsWithin(work: Promise<void>, ms: number, clock: Clock): Promise<boolean> {
-  const late = new AbortController();
-  try {
-    return await Promise.race([work.then(() => true), sleep(clock, ms, late.signal).then(() => false)]);
-  } finally {
-    late.abort();
-  }
 }
 
 function noEnrolmentToken(managerUrl: string): DelegateError {

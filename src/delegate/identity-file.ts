@@ -6,11 +6,12 @@ import { removeUnfinished, writeDurably, type FileCalls } from '../kit/durable-f
 import { DelegateError, systemCode, wrap } from '../kit/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { ed25519PublicJwkSchema } from '../protocol/enrolment.ts';
+import { FILE_MODE, FOLDER_MODE } from './state-folder.ts';
 
 const MAIN_NAME = 'identity.json';
 /** A second copy: with only one, a damaged sector would make this delegate a stranger to its manager. */
 const BACKUP_NAME = 'identity.backup.json';
-const MODES = { mode: 0o600, folderMode: 0o700 } as const;
+const MODES = { mode: FILE_MODE, folderMode: FOLDER_MODE } as const;
 
 export const privateJwkSchema = z.object({
   kty: z.literal('OKP'),

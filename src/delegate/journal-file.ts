@@ -1,6 +1,6 @@
 import { DelegateError, reasonOf, systemCode } from '../kit/errors.ts';
 import { deferred, type Deferred } from '../kit/flow.ts';
-import type { Clock, Timer } from '../kit/time.ts';
+import { endsWithin, type Clock, type Timer } from '../kit/time.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { TaskRef, TaskResult } from '../protocol/messages.ts';
 import type { BeginRecord, Journal, Recovered } from './journal.ts';
@@ -141,10 +141,7 @@ class FileJournal implements Journal {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
-    const late = deferred<void>();
-    const overdue = this.#options.clock.after(CLOSE_WITHIN_MS, () => late.resolve());
-    await Promise.race([this.#finishWriting(), late.promise]);
-    overdue.cancel();
+    await endsWithin(this.#options.clock, CLOSE_WITHIN_MS, this.#finishWriting());
     refuse(this.#pending.splice(0), unwritable(new Error('the journal is closed')));
   }
 

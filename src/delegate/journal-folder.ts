@@ -2,9 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'nod
 import { join } from 'node:path';
 import { syncFolder } from '../kit/durable-file.ts';
 import { systemCode } from '../kit/errors.ts';
-
-const FILE_MODE = 0o600;
-const FOLDER_MODE = 0o700;
+import { FILE_MODE, FOLDER_MODE } from './state-folder.ts';
 
 /** All that the journal asks of a disk: few calls, so that a test can give it one that tears, fills up and forgets. */
 export interface JournalFolder {

@@ -1,8 +1,9 @@
-import { DelegateError, reasonOf, systemCode } from '../kit/errors.ts';
+import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { JournalFolder } from './journal-folder.ts';
 import { decodeRecord, LiveTasks, type JournalRecord } from './journal-records.ts';
 import { readSegment, type SegmentCondition } from './journal-segment.ts';
+import { stateFolderUnusable } from './state-folder.ts';
 
 const SEGMENT_NAME = /^journal-(\d{10})\.log$/;
 /** Behind the name of a segment that could not be read whole: it is kept for people. */
@@ -117,12 +118,7 @@ async function listSegments(folder: JournalFolder): Promise<{ name: string; numb
   try {
     names = await folder.list();
   } catch (thrown) {
-    const because = systemCode(thrown) ?? 'unknown';
-    throw new DelegateError('state-folder-unusable', `The state folder cannot be read (${because}).`, {
-      category: 'internal',
-      hint: 'Give the user that the delegate runs as a state folder that it may read and write (DELEGATE_STATE_DIR).',
-      cause: thrown,
-    });
+    throw stateFolderUnusable('The state folder cannot be read', thrown);
   }
   return names
     .flatMap((name) => {

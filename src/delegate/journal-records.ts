@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { forgetOldest } from '../kit/bounds.ts';
 import {
   delegateIdentitySchema,
   taskIdSchema,
@@ -7,7 +6,8 @@ import {
   type TaskRef,
   type TaskResult,
 } from '../protocol/messages.ts';
-import { MAX_REMEMBERED_ENDED, type BegunTask, type Recovered } from './journal.ts';
+import { EndedAttempts } from './ended-attempts.ts';
+import type { BegunTask, Recovered } from './journal.ts';
 
 const refSchema = z.object({ taskId: taskIdSchema, attempt: z.number().int().min(1) });
 
@@ -51,8 +51,7 @@ type LiveTask = BegunTask | TaskResult;
 export class LiveTasks {
   /** By task id. Begun ones in the order in which they began, finished ones behind, in that of their finish. */
   readonly #tasks = new Map<string, LiveTask>();
-  /** Task id → highest attempt that was forgotten, oldest first. */
-  readonly #ended = new Map<string, number>();
+  readonly #ended = new EndedAttempts();
 
   apply(record: JournalRecord): void {
     switch (record.is) {
@@ -67,12 +66,10 @@ export class LiveTasks {
       case 'finish':
         this.#put(record.result, record.result);
         return;
-      case 'forget': {
-        const { taskId, attempt } = record.ref;
+      case 'forget':
         this.undoBegin(record.ref);
-        this.#remember(taskId, attempt);
+        this.#ended.remember(record.ref);
         return;
-      }
       case 'compacted':
         return;
       default:
@@ -94,7 +91,7 @@ export class LiveTasks {
     return {
       begun: tasks.filter(isBegun),
       finished: tasks.filter((task): task is TaskResult => !isBegun(task)),
-      ended: Array.from(this.#ended, ([taskId, attempt]) => ({ taskId, attempt })),
+      ended: this.#ended.refs(),
     };
   }
 
@@ -107,7 +104,7 @@ export class LiveTasks {
 
   /** The fewest records that add up to the same. */
   *snapshot(): Generator<JournalRecord> {
-    for (const [taskId, attempt] of this.#ended) yield { is: 'forget', ref: { taskId, attempt } };
+    for (const ref of this.#ended.refs()) yield { is: 'forget', ref };
     for (const task of this.#tasks.values()) {
       if (!isBegun(task)) {
         yield { is: 'finish', result: task };
@@ -132,16 +129,9 @@ export class LiveTasks {
   #put({ taskId, attempt }: TaskRef, task: LiveTask): void {
     const known = this.#tasks.get(taskId);
     if (known !== undefined && attemptOf(known) > attempt) return;
-    if (attempt <= (this.#ended.get(taskId) ?? 0)) return;
+    if (attempt <= (this.#ended.of(taskId) ?? 0)) return;
     this.#tasks.delete(taskId);
     this.#tasks.set(taskId, task);
-  }
-
-  #remember(taskId: string, attempt: number): void {
-    const highest = Math.max(attempt, this.#ended.get(taskId) ?? 0);
-    this.#ended.delete(taskId);
-    this.#ended.set(taskId, highest);
-    forgetOldest(this.#ended, MAX_REMEMBERED_ENDED);
   }
 }
 

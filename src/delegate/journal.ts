@@ -1,8 +1,5 @@
 import type { DelegateIdentity, TaskEffect, TaskRef, TaskResult } from '../protocol/messages.ts';
 
-/** How many tasks are remembered after their end, so that a late copy of an assign starts nothing. */
-export const MAX_REMEMBERED_ENDED = 1_000;
-
 /** What must survive of an accepted task before the manager hears that it was accepted. No input: it names secrets. */
 export interface BeginRecord {
   ref: TaskRef;

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { link, open, rename, rm, utimes } from 'node:fs/promises';
 import { z } from 'zod';
 import { fileCalls, type FileCalls } from '../kit/durable-file.ts';
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { systemCode } from '../kit/errors.ts';
 import { processFactsSchema, type ProcessFacts } from './process-facts.ts';
+import { FILE_MODE, stateFolderUnusable } from './state-folder.ts';
 
-const FILE_MODE = 0o600;
 /** Several times what a record takes; of a longer file no more is read. */
 const MAX_BYTES = 4_096;
 
@@ -52,15 +52,6 @@ export async function lookAt(path: string): Promise<LockSight | undefined> {
     if (systemCode(thrown) === 'ENOENT') return undefined;
     throw stateFolderUnusable(`The lock file ${path} cannot be read`, thrown);
   }
-}
-
-export function stateFolderUnusable(what: string, cause: unknown): DelegateError {
-  const code = systemCode(cause) ?? 'unknown';
-  return new DelegateError('state-folder-unusable', `${what} (${code}).`, {
-    category: 'internal',
-    hint: 'Give the user that the delegate runs as a state folder that it may read and write (DELEGATE_STATE_DIR).',
-    cause,
-  });
 }
 
 function recordOf(text: string): LockRecord | undefined {

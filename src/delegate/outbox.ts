@@ -1,9 +1,6 @@
-import { DelegateError } from '../kit/errors.ts';
 import { deferred, type Deferred } from '../kit/flow.ts';
-import { CloseCode } from '../protocol/close-codes.ts';
-import { encodeToManager, ProtocolViolation } from '../protocol/codec.ts';
-import { MAX_FRAME_BYTES } from '../protocol/limits.ts';
 import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../protocol/messages.ts';
+import { fitResult } from './task-result.ts';
 
 /** How much may wait for acknowledgement. At a bound the delegate takes no more work; it drops nothing. */
 export interface OutboxLimits {
@@ -168,35 +165,5 @@ export class Outbox {
     const kept = { result, bytes };
     this.#results.set(key, kept);
     return kept;
-  }
-}
-
-/**
- * The result as it is if it makes a frame, else a `failed` in its place that says why. A result that can't be
- * sent would otherwise be tried for ever.
- */
-export function fitResult(result: TaskResult, maxFrameBytes: number = MAX_FRAME_BYTES): TaskResult {
-  try {
-    encodeToManager(result, maxFrameBytes);
-    return result;
-  } catch (thrown) {
-    if (!(thrown instanceof ProtocolViolation)) throw thrown;
-    const error =
-      thrown.closeCode === CloseCode.FrameTooLarge
-        ? new DelegateError(
-            'result-too-large',
-            `The result does not fit into a frame of ${maxFrameBytes} bytes.`,
-            {
-              category: 'bad-response',
-              hint: 'Ask for less: fewer fields, or shorter ones.',
-              details: { maxFrameBytes },
-            },
-          )
-        : new DelegateError('internal', 'The result could not be put into a frame.', {
-            category: 'internal',
-            hint: 'This is a defect of the delegate; its log has the task.',
-          });
-    const { type, taskId, attempt, delegate, timing } = result;
-    return { type, taskId, attempt, delegate, timing, outcome: 'failed', error: error.toWire() };
   }
 }

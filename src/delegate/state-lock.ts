@@ -10,15 +10,14 @@ import {
   lockText,
   lookAt,
   removeIf,
-  stateFolderUnusable,
   touch,
   type LockRecord,
   type LockSight,
 } from './lock-file.ts';
 import { existenceOf, whoAmI, type ProcessFacts } from './process-facts.ts';
+import { FOLDER_MODE, stateFolderUnusable } from './state-folder.ts';
 
 const FILE_NAME = 'delegate.lock';
-const FOLDER_MODE = 0o700;
 
 /** How often the owner shows that it lives. Not more often: FAT keeps a file's time in steps of 2 s. */
 const BEAT_EVERY_MS = 2_000;

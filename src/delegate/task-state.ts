@@ -1,7 +1,6 @@
-import { forgetOldest } from '../kit/bounds.ts';
 import { deferred, type Deferred } from '../kit/flow.ts';
 import type { TaskEffect, TaskRef, TaskResult } from '../protocol/messages.ts';
-import { MAX_REMEMBERED_ENDED } from './journal.ts';
+import { EndedAttempts } from './ended-attempts.ts';
 
 /**
  * The task table: the one value that says what is in flight. Heartbeats, credit and `hello` are read from it;
@@ -96,8 +95,7 @@ export class TaskTable {
   readonly #entries = new Map<string, TaskEntry>();
   /** Attempts that were replaced or lost and whose code has not ended yet: they still hold a slot. */
   readonly #leaving = new Set<TaskEntry>();
-  /** Task id → highest attempt that was acknowledged or discarded, oldest first. */
-  readonly #ended = new Map<string, number>();
+  readonly #ended = new EndedAttempts();
 
   get(ref: TaskRef): TaskEntry | undefined {
     const entry = this.#entries.get(ref.taskId);
@@ -110,7 +108,7 @@ export class TaskTable {
 
   /** The highest attempt of a task that was acknowledged or discarded lately. */
   endedAttempt(taskId: string): number | undefined {
-    return this.#ended.get(taskId);
+    return this.#ended.of(taskId);
   }
 
   /** The last attempt of a task that was discarded and whose code has not ended; it has waited for those before. */
@@ -145,11 +143,8 @@ export class TaskTable {
   }
 
   /** Known from now on as acknowledged or discarded. */
-  rememberEnded({ taskId, attempt }: TaskRef): void {
-    const highest = Math.max(attempt, this.#ended.get(taskId) ?? 0);
-    this.#ended.delete(taskId);
-    this.#ended.set(taskId, highest);
-    forgetOldest(this.#ended, MAX_REMEMBERED_ENDED);
+  rememberEnded(ref: TaskRef): void {
+    this.#ended.remember(ref);
   }
 
   /** Slots in use. */

@@ -9,14 +9,14 @@ import {
   type TaskAssign,
   type TaskRef,
   type TaskResult,
-  type TaskTiming,
 } from '../protocol/messages.ts';
 import type { Logger } from '../observability/logger.ts';
 import { judgeAssign } from './intake.ts';
-import type { BegunTask, Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { Leases } from './lease.ts';
-import { fitResult, Outbox, type Channel, type OutboxLimits } from './outbox.ts';
-import { outcomeOfInterrupted, outcomeOfUnstarted, run, type Outcome } from './runner.ts';
+import { Outbox, type Channel, type OutboxLimits } from './outbox.ts';
+import { outcomeOfUnstarted, run, type Outcome } from './runner.ts';
+import { resultOf, resultOfInterrupted } from './task-result.ts';
 import { signatureFault, type SignatureRules } from './task-signature.ts';
 import { TaskEntry, TaskTable, type TaskState } from './task-state.ts';
 
@@ -61,7 +61,7 @@ export class Workload {
     journal.onWritable = () => this.onSlotFree();
     const { begun, finished, ended } = journal.recover();
     for (const ref of ended) this.#table.rememberEnded(ref);
-    const interrupted = begun.map((task) => this.#resultOfInterrupted(task));
+    const interrupted = begun.map((task) => resultOfInterrupted(task, this.#options.clock.now()));
     await Promise.all(interrupted.map((result) => this.#keep(result)));
     for (const result of [...finished, ...interrupted]) {
       this.#table.add(TaskEntry.finishedBefore(result));
@@ -243,7 +243,12 @@ export class Workload {
 
       const { outcome, startedAt } = await this.#work(entry, prepared, entry.receivedAt + timeoutMs);
       if (entry.discarded) return;
-      const result = this.#resultOf(entry, outcome, { receivedWall, startedAt });
+      const result = resultOf(entry.ref, outcome, this.#options.identity(), {
+        receivedWall,
+        receivedAt: entry.receivedAt,
+        startedAt,
+        finishedAt: clock.monotonic(),
+      });
       await this.#keep(result);
       if (entry.discarded) return;
       this.#move(entry, { at: 'finished', result });
@@ -327,36 +332,6 @@ export class Workload {
         });
       },
     };
-  }
-
-  #resultOf(
-    entry: TaskEntry,
-    outcome: Outcome,
-    times: { receivedWall: number; startedAt: number | undefined },
-  ): TaskResult {
-    const { clock, identity } = this.#options;
-    const finished = clock.monotonic();
-    const started = times.startedAt ?? finished;
-    const queueMs = Math.max(0, Math.round(started - entry.receivedAt));
-    const runMs = Math.max(0, Math.round(finished - started));
-    // Wall times are derived from one reading and monotonic distances, so that a clock jump can't reorder them.
-    const timing: TaskTiming = {
-      receivedAt: toTimestamp(times.receivedWall),
-      startedAt: toTimestamp(times.receivedWall + queueMs),
-      finishedAt: toTimestamp(times.receivedWall + queueMs + runMs),
-      queueMs,
-      runMs,
-    };
-    return fitResult({ type: 'task.result', ...entry.ref, ...outcome, delegate: identity(), timing });
-  }
-
-  /** The work cannot be done again, nor its end be seen; when the process ended is not known either. */
-  #resultOfInterrupted(task: BegunTask): TaskResult {
-    const finishedAt = toTimestamp(this.#options.clock.now());
-    const startedAt = task.startedAt ?? (task.effect === 'reads' ? task.receivedAt : finishedAt);
-    const timing = { receivedAt: task.receivedAt, startedAt, finishedAt, queueMs: 0, runMs: 0 };
-    const outcome = outcomeOfInterrupted(task);
-    return fitResult({ type: 'task.result', ...task.ref, ...outcome, delegate: task.delegate, timing });
   }
 
   /** Resolves when the result is on disk, or the disk refused: then it is sent from memory, which is better than not. */

@@ -44,6 +44,16 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
+/** Whether the work ends within `ms` milliseconds; if not, it goes on. Rejects as the work does. */
+export async function endsWithin(clock: Clock, ms: number, work: Promise<void>): Promise<boolean> {
+  const late = new AbortController();
+  try {
+    return await Promise.race([work.then(() => true), sleep(clock, ms, late.signal).then(() => false)]);
+  } finally {
+    late.abort();
+  }
+}
+
 function reasonOf(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason;
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { pino } from 'pino';
-import { MAX_REMEMBERED_ENDED, type BeginRecord, type Journal } from '../../src/delegate/journal.ts';
+import { MAX_REMEMBERED_ENDED } from '../../src/delegate/ended-attempts.ts';
+import type { BeginRecord, Journal } from '../../src/delegate/journal.ts';
 import {
   COMPACT_FROM_BYTES,
   openJournal,

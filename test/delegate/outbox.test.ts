@@ -1,12 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import {
-  fitResult,
-  DEFAULT_OUTBOX_LIMITS,
-  Outbox,
-  SEND_WINDOW_BYTES,
-  type Channel,
-} from '../../src/delegate/outbox.ts';
+import { DEFAULT_OUTBOX_LIMITS, Outbox, SEND_WINDOW_BYTES, type Channel } from '../../src/delegate/outbox.ts';
+import { fitResult } from '../../src/delegate/task-result.ts';
 import { encodeToManager } from '../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../src/protocol/limits.ts';
 import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../../src/protocol/messages.ts';

@@ -1,8 +1,10 @@
 import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { fullJitterMs, sleep, systemClock, toTimestamp, type Clock } from '../../src/kit/time.ts';
+import { deferred } from '../../src/kit/flow.ts';
+import { endsWithin, fullJitterMs, sleep, systemClock, toTimestamp, type Clock } from '../../src/kit/time.ts';
 import { rejectionOf } from '../support/failure.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 /** A clock that fires when it is told to, and knows its timers that are neither fired nor cancelled. */
 class HandClock implements Clock {
@@ -132,5 +134,29 @@ describe('full jitter', () => {
       fullJitterMs(attempt, { baseMs: 1_000, capMs: 60_000 }, () => 1),
     );
     expect(ceilings).to.deep.equal([1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
+  });
+});
+
+describe('a wait with a bound', () => {
+  it('is over with the work, and leaves no timer', async () => {
+    const clock = new ManualClock();
+    expect(await endsWithin(clock, 1_000, Promise.resolve())).to.equal(true);
+    expect(clock.pending).to.equal(0);
+  });
+
+  it('is over with the time, and the work goes on', async () => {
+    const clock = new ManualClock();
+    const work = deferred<void>();
+    const ends = endsWithin(clock, 1_000, work.promise);
+    await clock.advance(1_000);
+    expect(await ends).to.equal(false);
+    work.resolve();
+  });
+
+  it('fails as the work does', async () => {
+    const clock = new ManualClock();
+    const failure = await rejectionOf(endsWithin(clock, 1_000, Promise.reject(new Error('of the work'))));
+    expect(failure).to.have.property('message', 'of the work');
+    expect(clock.pending).to.equal(0);
   });
 });
