@@ -141,8 +141,10 @@ describe('a wire that dies while it is made', () => {
     };
     first.drop();
     await until('it waits', () => waits(underTest).length === 1);
+    const before = proxy.connections.length;
     // Back-off is drawn as 0 here, and a manual clock waits even for that.
     await clock.advance(0);
+    await until('it dials again', () => proxy.connections.length > before);
     return { ...underTest, work };
   }
 
