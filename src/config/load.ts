@@ -135,12 +135,14 @@ export function printableSettings(sources: Sources): { text: string; warnings: r
   return { text: JSON.stringify(shown, null, 2), warnings };
 }
 
+/** A nested setting has a dotted key. */
+type LeafKey = keyof Settings | 'outbox.maxResults';
+
 interface RawSettings {
   /** Of the types that they claim to have only where they are valid. */
   settings: Settings;
   complaints: string[];
-  /** By the keys of leaves: a nested setting has a dotted one. */
-  isValid: (...keys: string[]) => boolean;
+  isValid: (...keys: LeafKey[]) => boolean;
 }
 
 function readSettings(sources: Sources): RawSettings {

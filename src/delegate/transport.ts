@@ -221,9 +221,9 @@ function refusalOf(response: IncomingMessage, nowMs: number): ManagerRefusal {
 function tokenRefused(date: string | undefined, nowMs: number): ManagerRefusal {
   const parsedMs = Date.parse(date ?? '');
   const managerDateMs = Number.isNaN(parsedMs) ? undefined : parsedMs;
-  const aheadMs = managerDateMs === undefined ? 0 : nowMs - managerDateMs;
+  const machineAheadMs = managerDateMs === undefined ? 0 : nowMs - managerDateMs;
   const status = 401;
-  if (Math.abs(aheadMs) <= TOLERATED_SKEW_MS) {
+  if (Math.abs(machineAheadMs) <= TOLERATED_SKEW_MS) {
     return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
       status,
       next: 'enrol-again',
@@ -231,8 +231,8 @@ function tokenRefused(date: string | undefined, nowMs: number): ManagerRefusal {
       managerDateMs,
     });
   }
-  const seconds = Math.round(Math.abs(aheadMs) / 1_000);
-  const direction = aheadMs > 0 ? 'ahead of' : 'behind';
+  const seconds = Math.round(Math.abs(machineAheadMs) / 1_000);
+  const direction = machineAheadMs > 0 ? 'ahead of' : 'behind';
   return new ManagerRefusal(
     'not-authenticated',
     "The manager does not accept this delegate's connect token.",

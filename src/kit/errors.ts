@@ -102,7 +102,7 @@ export function wrap(thrown: unknown): DelegateError {
 /** The `code` of a Node system error (`ECONNREFUSED`, `ENOSPC`), looked up through nested causes. */
 export function systemCode(thrown: unknown): string | undefined {
   for (let error = thrown, depth = 0; error instanceof Error && depth < 8; error = error.cause, depth += 1) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code: unknown = 'code' in error ? error.code : undefined;
     if (typeof code === 'string' && !(error instanceof DelegateError)) return code;
   }
   return undefined;

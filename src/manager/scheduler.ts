@@ -357,8 +357,13 @@ export class Scheduler {
         this.#end(noted, { outcome: 'unknown', error: outcomeUnknownError(task, loss) });
         return;
       }
-      default:
+      case 'accept-overdue':
+      case 'lease-expired':
+      case 'given-up':
         this.#table.move(task, { ...task.state, at: 'orphaned' }, 'orphaned', holder, loss);
+        return;
+      default:
+        loss satisfies never;
     }
   }
 
