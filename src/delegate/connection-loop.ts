@@ -38,7 +38,7 @@ export async function runConnectionLoop<S extends OpenSession>(
   let failures = 0;
   let previous: S | undefined;
   for (;;) {
-    const opened = await openWithBackoff(options, failures, signal);
+    const opened = await openWithBackoff(options, failures, previous, signal);
     const { session } = opened;
     failures = opened.failures;
     options.onSession(session);
@@ -74,10 +74,20 @@ async function endUnlessMoved(
   const { reason } = drain;
   const reconnectAfterMs = Math.min(drain.reconnectAfterMs, MAX_RECONNECT_AFTER_MS);
   log.info({ why: reason, reconnectAfterMs }, 'the manager asks to move');
+  return await endWithin(session, random() * reconnectAfterMs, clock, signal);
+}
+
+/** The session's end, if it comes within `ms` milliseconds. */
+async function endWithin(
+  session: OpenSession,
+  ms: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<CloseInfo | undefined> {
   const ended = new AbortController();
-  const untilMove = sleep(clock, random() * reconnectAfterMs, AbortSignal.any([signal, ended.signal]));
+  const late = sleep(clock, ms, AbortSignal.any([signal, ended.signal]));
   try {
-    return await Promise.race([session.ended, untilMove.then(() => undefined)]);
+    return await Promise.race([session.ended, late.then(() => undefined)]);
   } finally {
     ended.abort();
   }
@@ -86,8 +96,10 @@ async function endUnlessMoved(
 async function openWithBackoff<S extends OpenSession>(
   options: ConnectionLoopOptions<S>,
   failuresBefore: number,
+  previous: S | undefined,
   signal: AbortSignal,
 ): Promise<{ session: S; failures: number }> {
+  let moving = previous;
   for (let failures = failuresBefore; ; failures += 1) {
     signal.throwIfAborted();
     try {
@@ -95,10 +107,18 @@ async function openWithBackoff<S extends OpenSession>(
     } catch (thrown) {
       signal.throwIfAborted();
       logFailure(options.log, thrown);
-      await pause(options, setbackOf(thrown), failures, signal);
+      const ms = announcedWait(options, setbackOf(thrown), failures);
+      if (moving === undefined) await sleep(options.clock, ms, signal);
+      else if ((await endWithin(moving, ms, options.clock, signal)) !== undefined) {
+        // Connected to nobody from here on: however long the move could have waited, this can't.
+        moving = undefined;
+        await pause(options, LOST, failures, signal);
+      }
     }
   }
 }
+
+const LOST: Setback = { next: 'reconnect', retryAfterMs: undefined };
 
 async function pause(
   options: Waiting,
@@ -106,13 +126,18 @@ async function pause(
   failures: number,
   signal: AbortSignal,
 ): Promise<void> {
+  await sleep(options.clock, announcedWait(options, setback, failures), signal);
+}
+
+/** Milliseconds. Throws if there is to be no next attempt. */
+function announcedWait(options: Waiting, setback: Setback, failures: number): number {
   if (setback.next === 'stay-away') throw superseded();
   if (setback.next === 'new-token' || setback.next === 'enrol-again')
     options.onNotAuthenticated(setback.next);
   const ms = waitMs(setback, failures, options.random);
   const loud = setback.next === 'slowest-pace' ? 'error' : 'info';
   options.log[loud]({ waitMs: Math.round(ms), next: setback.next }, 'trying again later');
-  await sleep(options.clock, ms, signal);
+  return ms;
 }
 
 /** What went wrong and what to do, in fields; a stack only for what nobody foresaw. */

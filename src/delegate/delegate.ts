@@ -250,12 +250,13 @@ export class Delegate {
     const enrolment = await this.#enrolled(signal);
     const identity = this.#knownIdentity();
     this.#setPhase(this.#session === undefined ? 'connecting' : 'ready');
-    const token = await signConnectToken(identity, enrolment, clock.now() + this.#managerAheadMs);
+    const tokenAheadMs = this.#managerAheadMs;
+    const token = await signConnectToken(identity, enrolment, clock.now() + tokenAheadMs);
     redactor.register(token);
     const userAgent = `servicenow-delegate/${version}`;
     let transport: Transport;
     try {
-      transport = await dial({ managerUrl, token, userAgent, signal, clock });
+      transport = await dial({ managerUrl, token, userAgent, signal, clock, tokenAheadMs });
     } catch (thrown) {
       // A token expires by the manager's clock. To wait until somebody sets this one right would be an outage.
       if (thrown instanceof ManagerRefusal && thrown.managerDateMs !== undefined) {

@@ -5,9 +5,9 @@ import { decodeRecord, LiveTasks, type JournalRecord } from './journal-records.t
 import { readSegment, type SegmentCondition } from './journal-segment.ts';
 import { stateFolderUnusable } from './state-folder.ts';
 
-const SEGMENT_NAME = /^journal-(\d{10})\.log$/;
-/** Behind the name of a segment that could not be read whole: it is kept for people. */
+/** Behind the name of a segment that could not be read whole: it is kept, for people and for a later start. */
 const SET_ASIDE_SUFFIX = '.set-aside';
+const SEGMENT_NAME = /^journal-(\d{10})\.log(\.set-aside)?$/;
 const MAX_SET_ASIDE = 8;
 
 export function segmentName(number: number): string {
@@ -41,9 +41,14 @@ export interface LoadedJournal {
  * @throws DelegateError `state-folder-unusable` if not even the names in the folder can be read
  */
 export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logger): Promise<LoadedJournal> {
+  const listed = await listSegments(folder);
   const segments = [];
-  for (const segment of await listSegments(folder)) {
+  for (const { isSetAside, ...segment } of listed) {
     const read = await readRecords(folder, segment.name, key);
+    // What was set aside counts again when all of it can be read: the key is back, or the version that wrote it.
+    if (isSetAside && !isWhole(read)) continue;
+    if (isSetAside)
+      log.info({ file: segment.name }, 'a part of the journal that was set aside can be read again');
     segments.push({ ...segment, ...read });
     tell(segment.name, read.condition, log);
   }
@@ -55,7 +60,7 @@ export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logge
   return {
     live,
     segments: segments.map(({ name, number, condition }) => ({ name, number, condition })),
-    lastNumber: segments.at(-1)?.number ?? 0,
+    lastNumber: listed.at(-1)?.number ?? 0,
   };
 }
 
@@ -102,8 +107,8 @@ export async function clearAway(
 /** A disk that damages a file at each start must not fill itself with them. */
 async function forgetOldestSetAside(folder: JournalFolder, log: Logger): Promise<void> {
   try {
-    const names = (await folder.list()).filter((name) => name.endsWith(SET_ASIDE_SUFFIX)).sort();
-    for (const name of names.slice(0, Math.max(0, names.length - MAX_SET_ASIDE))) {
+    const setAside = (await listSegments(folder)).filter(({ isSetAside }) => isSetAside);
+    for (const { name } of setAside.slice(0, Math.max(0, setAside.length - MAX_SET_ASIDE))) {
       await folder.remove(name);
       log.warn({ file: name }, 'the oldest part of the journal that was set aside is deleted');
     }
@@ -113,7 +118,14 @@ async function forgetOldestSetAside(folder: JournalFolder, log: Logger): Promise
   }
 }
 
-async function listSegments(folder: JournalFolder): Promise<{ name: string; number: number }[]> {
+interface ListedSegment {
+  readonly name: string;
+  readonly number: number;
+  readonly isSetAside: boolean;
+}
+
+/** Oldest first. */
+async function listSegments(folder: JournalFolder): Promise<ListedSegment[]> {
   let names: string[];
   try {
     names = await folder.list();
@@ -122,8 +134,8 @@ async function listSegments(folder: JournalFolder): Promise<{ name: string; numb
   }
   return names
     .flatMap((name) => {
-      const number = SEGMENT_NAME.exec(name)?.[1];
-      return number === undefined ? [] : [{ name, number: Number(number) }];
+      const match = SEGMENT_NAME.exec(name);
+      return match === null ? [] : [{ name, number: Number(match[1]), isSetAside: match[2] !== undefined }];
     })
     .sort((a, b) => a.number - b.number);
 }
@@ -144,7 +156,7 @@ function hintFor(condition: Condition): string | undefined {
     case 'damaged':
       return `${kept}; every record that could be read is used. Check the disk.`;
     case 'other-key':
-      return `${kept}. To have its results delivered, stop the delegate, give it the state key, identity and manager that it had before, and take ${SET_ASIDE_SUFFIX} off.`;
+      return `${kept}. It is taken up again at a start with the state key, identity and manager that it was written for.`;
     case 'unreadable':
       return `${kept}. Check the disk and the permissions of the state folder.`;
     case 'not-understood':

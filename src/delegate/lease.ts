@@ -9,7 +9,7 @@ import { keyOf, type TaskRef } from '../protocol/messages.ts';
 export class Leases {
   readonly #clock: Clock;
   readonly #onLost: (ref: TaskRef) => void;
-  readonly #leases = new Map<string, { timer: Timer; endsAt: number }>();
+  readonly #leases = new Map<string, { timer: Timer; from: number; endsAt: number }>();
   /** From the last welcome; generous until the first one. */
   leaseMs = 30_000;
 
@@ -27,11 +27,15 @@ export class Leases {
       this.#leases.delete(key);
       this.#onLost(ref);
     });
-    this.#leases.set(key, { timer, endsAt });
+    this.#leases.set(key, { timer, from, endsAt });
   }
 
   renew(refs: readonly TaskRef[], from: number): void {
-    for (const ref of refs) if (this.#leases.has(keyOf(ref))) this.grant(ref, from);
+    for (const ref of refs) {
+      const lease = this.#leases.get(keyOf(ref));
+      // An older heartbeat, acknowledged late by another session, takes back nothing.
+      if (lease !== undefined && from >= lease.from) this.grant(ref, from);
+    }
   }
 
   /** Loses at once a lease that has run out by the clock: a blocked event loop may not have told yet. */

@@ -62,7 +62,9 @@ export function outcomeOf(
   reason: StopReason | undefined,
   effect: TaskEffect,
 ): Extract<Outcome, { error: WireError }> {
-  const mayHaveWritten = effect === 'writes' && (reason !== undefined || error.category === 'ambiguous');
+  // An error that nobody foresaw says nothing of what was done before it.
+  const isVague = reason !== undefined || error.category === 'ambiguous' || error.code === 'internal';
+  const mayHaveWritten = effect === 'writes' && isVague;
   if (mayHaveWritten) {
     const cause = reason === undefined ? error : stopError(reason);
     return {
@@ -74,7 +76,8 @@ export function outcomeOf(
   return { outcome: reason === 'cancelled' ? 'cancelled' : 'failed', error: stopError(reason).toWire() };
 }
 
-const UNKNOWN_HINT = 'The change may or may not have been made: look at the record before doing it again.';
+export const UNKNOWN_HINT =
+  'The change may or may not have been made: look at the record before doing it again.';
 
 function stopError(reason: StopReason): DelegateError {
   switch (reason) {

@@ -31,6 +31,8 @@ const LOOK_EVERY_MS = 1_000;
 const LOOKS_BEFORE_STALE = 7;
 /** Newcomers that change the file under each other's hands are done long before. */
 const MAX_ROUNDS = 20;
+const REMOVED_HINT =
+  'If the state folder was moved or replaced, restart the delegate: identity and journal went with it.';
 
 /**
  * A folder that takes no file for this process. EROFS, ENOSPC and EDQUOT keep out everybody. With EACCES and EPERM
@@ -162,7 +164,7 @@ export class StateLock {
     }
     if (this.#held) {
       if (sight !== undefined) throw takenOver(stateDir, sight.record);
-      log.warn({ path }, 'the lock file was removed by another hand; making it anew');
+      log.error({ path, hint: REMOVED_HINT }, 'the lock file was removed by another hand; making it anew');
     }
     const held = await acquire(this.#claim, signal, () => {});
     if (this.#held && !held) this.#sayNotHeld();

@@ -3,9 +3,9 @@ import { toTimestamp } from '../kit/time.ts';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { encodeToManager, ProtocolViolation } from '../protocol/codec.ts';
 import { MAX_FRAME_BYTES } from '../protocol/limits.ts';
-import type { DelegateIdentity, TaskRef, TaskResult, TaskTiming } from '../protocol/messages.ts';
+import type { DelegateIdentity, TaskEffect, TaskRef, TaskResult, TaskTiming } from '../protocol/messages.ts';
 import type { BegunTask } from './journal.ts';
-import { outcomeOfInterrupted, type Outcome } from './runner.ts';
+import { outcomeOfInterrupted, UNKNOWN_HINT, type Outcome } from './runner.ts';
 
 /** All monotonic but the first. */
 interface TaskTimes {
@@ -18,7 +18,7 @@ interface TaskTimes {
 }
 
 export function resultOf(
-  ref: TaskRef,
+  { ref, effect }: { readonly ref: TaskRef; readonly effect: TaskEffect },
   outcome: Outcome,
   delegate: DelegateIdentity,
   { receivedWall, receivedAt, startedAt, finishedAt }: TaskTimes,
@@ -34,7 +34,12 @@ export function resultOf(
     queueMs,
     runMs,
   };
-  return fitResult({ type: 'task.result', ...ref, ...outcome, delegate, timing });
+  const whole: TaskResult = { type: 'task.result', ...ref, ...outcome, delegate, timing };
+  const fitting = fitResult(whole);
+  if (fitting === whole || fitting.outcome !== 'failed' || effect === 'reads') return fitting;
+  // Not to be taken for work that was not done: whoever did it again would write twice.
+  const error = { ...fitting.error, category: 'ambiguous' as const, hint: UNKNOWN_HINT };
+  return { ...fitting, outcome: 'unknown', error };
 }
 
 /**
@@ -50,9 +55,12 @@ export function resultOfInterrupted(task: BegunTask, epochMs: number): TaskResul
   return fitResult({ type: 'task.result', ...ref, ...outcomeOfInterrupted(task), delegate, timing });
 }
 
+/** Of an error's texts, where the frame has room for no more. Every frame limit has room for these. */
+const MAX_SHORTENED_CHARS = 500;
+
 /**
- * The result as it is if it makes a frame, else a `failed` in its place that says why. A result that can't be
- * sent would otherwise be tried for ever.
+ * The result as it is if it makes a frame, else a `failed` in its place that says why: a result that can't be sent
+ * would otherwise be tried for ever. One that is `unknown` stays so, with shorter words.
  */
 export function fitResult(result: TaskResult, maxFrameBytes: number = MAX_FRAME_BYTES): TaskResult {
   try {
@@ -60,22 +68,43 @@ export function fitResult(result: TaskResult, maxFrameBytes: number = MAX_FRAME_
     return result;
   } catch (thrown) {
     if (!(thrown instanceof ProtocolViolation)) throw thrown;
-    const error =
-      thrown.closeCode === CloseCode.FrameTooLarge
-        ? new DelegateError(
-            'result-too-large',
-            `The result does not fit into a frame of ${maxFrameBytes} bytes.`,
-            {
-              category: 'bad-response',
-              hint: 'Ask for less: fewer fields, or shorter ones.',
-              details: { maxFrameBytes },
-            },
-          )
-        : new DelegateError('internal', 'The result could not be put into a frame.', {
-            category: 'internal',
-            hint: 'This is a defect of the delegate; its log has the task.',
-          });
     const { type, taskId, attempt, delegate, timing } = result;
-    return { type, taskId, attempt, delegate, timing, outcome: 'failed', error: error.toWire() };
+    const base = { type, taskId, attempt, delegate, timing };
+    if (result.outcome === 'unknown') return { ...base, outcome: 'unknown', error: shortened(result.error) };
+    const error =
+      thrown.closeCode === CloseCode.FrameTooLarge ? tooLarge(result.outcome, maxFrameBytes) : unwritable();
+    return { ...base, outcome: 'failed', error: error.toWire() };
   }
+}
+
+function tooLarge(outcome: TaskResult['outcome'], maxFrameBytes: number): DelegateError {
+  return new DelegateError(
+    'result-too-large',
+    `The task ended (${outcome}), and its result does not fit into a frame of ${maxFrameBytes} bytes.`,
+    {
+      category: 'bad-response',
+      hint: 'Ask for less: fewer fields, or shorter ones.',
+      details: { maxFrameBytes, outcome },
+    },
+  );
+}
+
+function unwritable(): DelegateError {
+  return new DelegateError('internal', 'The result could not be put into a frame.', {
+    category: 'internal',
+    hint: 'This is a defect of the delegate; its log has the task.',
+  });
+}
+
+type ResultError = Exclude<TaskResult, { outcome: 'succeeded' }>['error'];
+
+function shortened({ code, category, retryable, message, hint }: ResultError): ResultError {
+  const clip = (text: string): string => text.slice(0, MAX_SHORTENED_CHARS).toWellFormed();
+  return {
+    code,
+    category,
+    retryable,
+    message: clip(message),
+    ...(hint === undefined ? {} : { hint: clip(hint) }),
+  };
 }

@@ -46,6 +46,8 @@ export class TaskEntry {
   acceptAcknowledged = false;
   /** Its result, if it comes to one, belongs to nobody. */
   discarded = false;
+  /** It waits for the end of the attempt before it, and has no code of its own to run yet. */
+  isBlocked = false;
   state: TaskState = { at: 'accepting' };
 
   constructor(fields: { ref: TaskRef; name: string; effect: TaskEffect; receivedAt: number }) {
@@ -123,7 +125,7 @@ export class TaskTable {
   /** Takes an entry out for good; if its code still runs, its slot stays taken until that ends. */
   discard(entry: TaskEntry): void {
     this.giveBack(entry);
-    if (isOccupying(entry)) this.#leaving.add(entry);
+    if (isOccupying(entry) && !entry.isBlocked) this.#leaving.add(entry);
     this.rememberEnded(entry.ref);
   }
 

@@ -54,6 +54,8 @@ export interface DialOptions {
   userAgent: string;
   signal: AbortSignal;
   clock: Clock;
+  /** By how much the token's time differs from this machine's, milliseconds. */
+  tokenAheadMs: number;
 }
 
 /** Dials the manager. Rejects with `ManagerRefusal` for an HTTP answer, or `manager-unreachable`. */
@@ -80,7 +82,7 @@ export async function dial(options: DialOptions): Promise<Transport> {
   socket.once('open', () => opened.resolve());
   socket.once('error', (error) => opened.reject(error));
   socket.once('unexpected-response', (_request, response) => {
-    opened.reject(refusalOf(response, options.clock.now()));
+    opened.reject(refusalOf(response, options));
   });
   try {
     await opened.promise;
@@ -176,12 +178,16 @@ function connectUrl(managerUrl: string): string {
 }
 
 /** An HTTP answer instead of 101: a refusal with a meaning, or something between that is not the manager. */
-function refusalOf(response: IncomingMessage, nowMs: number): ManagerRefusal {
+function refusalOf(
+  response: IncomingMessage,
+  { clock, tokenAheadMs }: Pick<DialOptions, 'clock' | 'tokenAheadMs'>,
+): ManagerRefusal {
   response.resume();
+  const nowMs = clock.now();
   const status = response.statusCode ?? 0;
   switch (status) {
     case 401:
-      return tokenRefused(response.headers.date, nowMs);
+      return tokenRefused(response.headers.date, nowMs, tokenAheadMs);
     case 403:
       return revoked();
     case 426:
@@ -218,12 +224,14 @@ function refusalOf(response: IncomingMessage, nowMs: number): ManagerRefusal {
  * A token is refused for its key or for its time, and the status does not say which. Enrolling again mends the
  * first alone, and would spend an enrolment token on the second.
  */
-function tokenRefused(date: string | undefined, nowMs: number): ManagerRefusal {
+function tokenRefused(date: string | undefined, nowMs: number, tokenAheadMs: number): ManagerRefusal {
+  const status = 401;
   const parsedMs = Date.parse(date ?? '');
   const managerDateMs = Number.isNaN(parsedMs) ? undefined : parsedMs;
-  const machineAheadMs = managerDateMs === undefined ? 0 : nowMs - managerDateMs;
-  const status = 401;
-  if (Math.abs(machineAheadMs) <= TOLERATED_SKEW_MS) {
+  const isOff = (ms: number): boolean =>
+    managerDateMs !== undefined && Math.abs(ms - managerDateMs) > TOLERATED_SKEW_MS;
+  // The token may have been corrected by what the manager said before, and the clock been set right since.
+  if (!isOff(nowMs + tokenAheadMs)) {
     return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
       status,
       next: 'enrol-again',
@@ -231,18 +239,24 @@ function tokenRefused(date: string | undefined, nowMs: number): ManagerRefusal {
       managerDateMs,
     });
   }
-  const seconds = Math.round(Math.abs(machineAheadMs) / 1_000);
-  const direction = machineAheadMs > 0 ? 'ahead of' : 'behind';
   return new ManagerRefusal(
     'not-authenticated',
-    "The manager does not accept this delegate's connect token.",
+    "The time of this delegate's connect token is not the manager's time.",
     {
       status,
-      next: 'new-token',
-      hint: `This machine's clock is ${seconds} s ${direction} the manager's; set one of them right (NTP), because tokens expire.`,
+      next: 'reconnect',
+      hint: isOff(nowMs)
+        ? skewHint(nowMs - (managerDateMs ?? nowMs))
+        : 'The next token goes by the clock that was set right.',
       managerDateMs,
     },
   );
+}
+
+function skewHint(machineAheadMs: number): string {
+  const seconds = Math.round(Math.abs(machineAheadMs) / 1_000);
+  const direction = machineAheadMs > 0 ? 'ahead of' : 'behind';
+  return `This machine's clock is ${seconds} s ${direction} the manager's; set one of them right (NTP), because tokens expire.`;
 }
 
 function unreachable(managerUrl: string, cause: unknown): DelegateError {

@@ -160,6 +160,7 @@ export class Workload {
       case 'accept': {
         const { type, prepared, replaces } = verdict;
         const entry = new TaskEntry({ ref, name: type.name, effect: type.effect, receivedAt });
+        entry.isBlocked = replaces !== undefined;
         if (replaces?.discarded === false) this.#discard(replaces, 'replaced by a higher attempt');
         this.#table.add(entry);
         const timeoutMs = Math.min(assign.timeoutMs, MAX_TIMEOUT_MS);
@@ -234,7 +235,8 @@ export class Workload {
     try {
       // Two attempts of one task never run side by side, here least of all.
       await replaces?.ended.promise;
-      if (!(await this.#begin(entry, receivedWall, channel))) return;
+      entry.isBlocked = false;
+      if (entry.discarded || !(await this.#begin(entry, receivedWall, channel))) return;
       this.#move(entry, { at: 'accepted' });
       const accept = { type: 'task.accept', ...entry.ref } as const;
       // The delegate may have moved to another connection meanwhile.
@@ -243,7 +245,7 @@ export class Workload {
 
       const { outcome, startedAt } = await this.#work(entry, prepared, entry.receivedAt + timeoutMs);
       if (entry.discarded) return;
-      const result = resultOf(entry.ref, outcome, this.#options.identity(), {
+      const result = resultOf(entry, outcome, this.#options.identity(), {
         receivedWall,
         receivedAt: entry.receivedAt,
         startedAt,

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { runConnectionLoop } from '../../src/delegate/connection-loop.ts';
+import { revoked } from '../../src/delegate/manager-refusal.ts';
 import { SessionNotOpened, type Session } from '../../src/delegate/session.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { MAX_RECONNECT_AFTER_MS } from '../../src/protocol/limits.ts';
@@ -74,6 +75,28 @@ describe('the connection loop', () => {
       `"reconnectAfterMs":${MAX_RECONNECT_AFTER_MS}`,
     );
     room.abort.abort(new Error('the stop'));
+    await ended;
+  });
+
+  it('does not wait as long as a refused move may, once the session that it was to leave has ended', async () => {
+    const room = new Room();
+    const opened: { session: Session; transport: MemoryTransport }[] = [];
+    const open = async (): Promise<Session> => {
+      const one = await room.open();
+      opened.push(one);
+      return one.session;
+    };
+    const revokedByAProxy = (): Promise<Session> => Promise.reject(revoked());
+    const ended = endOf(room, [open, revokedByAProxy, open]);
+    await room.clock.settle();
+    opened[0]?.transport.arrive({ type: 'drain', reason: '', reconnectAfterMs: 0 });
+    await room.clock.advance(0);
+    expect(room.logged.some((line) => line.includes('slowest-pace'))).to.equal(true);
+    opened[0]?.transport.cut();
+    await room.clock.advance(0);
+    expect(opened).to.have.lengthOf(2);
+    room.abort.abort(new Error('the stop'));
+    opened[1]?.transport.cut();
     await ended;
   });
 

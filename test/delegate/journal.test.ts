@@ -442,16 +442,29 @@ describe('the journal and what was done to its files', () => {
     expect((await disk.reopened()).finished).to.have.lengthOf(3);
   });
 
-  it('sets aside what another key has written, and takes it up when the key and the name are back', async () => {
+  it('sets aside what another key has written, and takes it up when the key is back', async () => {
     const disk = new Disk();
-    const { name } = await written(disk);
-    expect(await disk.reopened(randomBytes(32))).to.deep.equal({ begun: [], finished: [], ended: [] });
-    expect(disk.says('the state key, identity and manager that it had before')).to.equal(true);
-    // Twice, with work in between: as an operator would who notices late.
-    const meanwhile = await disk.open(randomBytes(32));
+    await written(disk);
+    const other = randomBytes(32);
+    expect(await disk.reopened(other)).to.deep.equal({ begun: [], finished: [], ended: [] });
+    expect(disk.says('taken up again at a start with the state key')).to.equal(true);
+    const meanwhile = await disk.open(other);
     await meanwhile.finish(resultOf(refOf(4)));
-    await disk.folder.rename(`${name}.set-aside`, name);
+    await meanwhile[Symbol.asyncDispose]();
     expect((await disk.reopened()).finished).to.deep.equal(['t-1#1', 't-2#1', 't-3#1']);
+    // Once: it is in a segment of today now.
+    expect((await disk.reopened()).finished).to.have.lengthOf(3);
+    expect(disk.folder.names.filter((one) => one.endsWith('.set-aside'))).to.have.lengthOf(1);
+    expect((await disk.reopened(other)).finished).to.deep.equal(['t-4#1']);
+  });
+
+  it('never gives two files one name, whatever was set aside and removed', async () => {
+    const disk = new Disk();
+    await written(disk);
+    await disk.open(randomBytes(32));
+    for (const one of disk.folder.names) if (one.endsWith('.log')) await disk.folder.remove(one);
+    await disk.open(randomBytes(32));
+    await disk.open(randomBytes(32));
     expect((await disk.reopened()).finished).to.have.lengthOf(3);
   });
 
@@ -470,8 +483,10 @@ describe('the journal and what was done to its files', () => {
       const { name, bytes } = await written(disk);
       disk.folder.files.set(name, { bytes: Buffer.alloc(bytes.length, 'rubbish'), synced: 0 });
     }
+    disk.folder.files.set('identity.json.set-aside', { bytes: Buffer.from('an operator’s own'), synced: 0 });
     await disk.open();
-    expect(disk.folder.names.filter((one) => one.endsWith('.set-aside'))).to.have.lengthOf(8);
+    expect(disk.folder.names.filter((one) => one.endsWith('.log.set-aside'))).to.have.lengthOf(8);
+    expect(disk.folder.names).to.include('identity.json.set-aside');
   });
 
   it('does not take up again what an older file holds that a later one has forgotten', async () => {

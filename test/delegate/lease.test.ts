@@ -53,13 +53,39 @@ describe('leases', () => {
     expect(clock.pending).to.equal(0);
   });
 
-  it('of a heartbeat older than the lease end at once', async () => {
+  it('lose nothing by a heartbeat older than the one in force, acknowledged late', async () => {
+    const { clock, leases: held, lost } = leases();
+    const grantedAt = clock.monotonic();
+    held.grant(REF, grantedAt);
+    await clock.advance(10_000);
+    held.renew([REF], clock.monotonic());
+    held.leaseMs = LEASE_MS / 3;
+    held.renew([REF], grantedAt + 5_000);
+    await clock.advance(LEASE_MS - 1);
+    expect(lost).to.deep.equal([]);
+    await clock.advance(1);
+    expect(lost).to.deep.equal(['t-1#1']);
+  });
+
+  it('become shorter when a later session says so', async () => {
     const { clock, leases: held, lost } = leases();
     held.grant(REF, clock.monotonic());
-    await clock.advance(LEASE_MS - 1);
-    held.renew([REF], clock.monotonic() - LEASE_MS);
-    await clock.advance(0);
+    held.leaseMs = LEASE_MS / 3;
+    held.renew([REF], clock.monotonic());
+    await clock.advance(LEASE_MS / 3);
     expect(lost).to.deep.equal(['t-1#1']);
+  });
+
+  it('are lost at a check when their time is over, though no timer has told', () => {
+    const { clock, leases: held, lost } = leases();
+    held.grant(REF, clock.monotonic());
+    held.check(REF);
+    expect(lost).to.deep.equal([]);
+    clock.block(LEASE_MS);
+    held.check(REF);
+    held.check(REF);
+    expect(lost).to.deep.equal(['t-1#1']);
+    expect(clock.pending).to.equal(0);
   });
 
   it('that are dropped are never lost, and leave no timer', async () => {

@@ -229,6 +229,23 @@ describe('fitting a result into a frame', () => {
     expect(Buffer.byteLength(encodeToManager(replaced))).to.be.at.most(MIN_FRAME_BYTES);
   });
 
+  it('leaves an unknown one unknown, in fewer words', () => {
+    const { type, taskId, attempt, delegate, timing } = resultOf(REF);
+    const error = {
+      code: 'interrupted',
+      message: 'x'.repeat(4_000),
+      hint: '\u{1F600}'.repeat(2_000),
+      category: 'ambiguous' as const,
+      retryable: false,
+    };
+    const fitted = fitResult(
+      { type, taskId, attempt, delegate, timing, outcome: 'unknown', error },
+      MIN_FRAME_BYTES,
+    );
+    expect(fitted).to.include({ outcome: 'unknown' }).and.have.nested.property('error.code', 'interrupted');
+    expect(Buffer.byteLength(encodeToManager(fitted))).to.be.at.most(MIN_FRAME_BYTES);
+  });
+
   it('replaces what has no frame at all by failed/internal', () => {
     let deep: { in: typeof deep | null } = { in: null };
     for (let depth = 0; depth < 100; depth += 1) deep = { in: deep };

@@ -315,3 +315,57 @@ describe('the fence before a write', () => {
     expect(told(transport)).to.deep.equal(['t-1#1 unknown/lease-lost']);
   });
 });
+
+describe('slots', () => {
+  it('are not eaten up by attempts that wait behind one that ignores its signal', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    transport.arrive(assignOf({ name: 'test.hung' }));
+    const hung = await room.workshop.next();
+    for (const attempt of [2, 3, 4, 5]) {
+      transport.arrive(assignOf({ name: 'test.read', attempt }));
+      await room.clock.settle();
+    }
+    // The hung one, and the youngest.
+    expect(room.workload.freeSlots).to.equal(2);
+    hung.finish();
+    const last = await room.workshop.next();
+    last.finish('done');
+    await room.workload.idle();
+    expect(told(transport)).to.deep.equal(['t-1#5 succeeded']);
+    expect(room.workshop.begun).to.have.lengthOf(2);
+    expect(room.workload.freeSlots).to.equal(4 - room.workload.running().length);
+  });
+});
+
+describe('a write that was made', () => {
+  const outputs: [string, unknown][] = [
+    ['has no JSON form', { n: 1n }],
+    ['is too large for any frame', 'x'.repeat(2_000_000)],
+  ];
+  for (const [what, output] of outputs) {
+    it(`is not called failed when its output ${what}`, async () => {
+      const room = new Room();
+      const { transport } = await room.open();
+      transport.arrive(assignOf({ name: 'test.write' }));
+      await room.clock.settle();
+      transport.arrive({ type: 'accept.ack', ...REF });
+      (await room.workshop.next()).finish(output);
+      await room.workload.idle();
+      const [result] = transport.sentOf('task.result');
+      expect(result).to.include({ outcome: 'unknown' });
+      expect(result).to.have.nested.property('error.retryable', false);
+    });
+  }
+
+  it('is not called failed when its code fails after it in a way that nobody foresaw', async () => {
+    const room = new Room();
+    const { transport } = await room.open();
+    transport.arrive(assignOf({ name: 'test.write' }));
+    await room.clock.settle();
+    transport.arrive({ type: 'accept.ack', ...REF });
+    (await room.workshop.next()).fail(new TypeError('undefined is not a function'));
+    await room.workload.idle();
+    expect(told(transport)).to.deep.equal(['t-1#1 unknown/internal']);
+  });
+});

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/kit/time.ts';
 import { decodeToManager, encodeToManager } from '../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES, SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import type { ToManager } from '../../src/protocol/messages.ts';
+import { portOf } from '../support/listen.ts';
 import { until, within } from '../support/until.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { resultOf } from './frames.ts';
@@ -25,11 +26,10 @@ describe('a transport whose peer reads slowly', () => {
   });
 
   async function connect() {
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
     const accepted = once(server, 'connection');
     const transport = await dial({
-      managerUrl: `http://127.0.0.1:${address.port}`,
+      tokenAheadMs: 0,
+      managerUrl: `http://127.0.0.1:${portOf(server)}`,
       token: 'token',
       userAgent: 'test',
       signal: new AbortController().signal,

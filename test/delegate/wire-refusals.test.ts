@@ -96,7 +96,9 @@ describe('a wire that leads to something else than the manager', () => {
       const { proxy } = await start();
       proxy.door = door;
       const managerUrl = proxy.url.replace('http:', 'https:');
-      const failure = await failureOf(dial({ ...dialling(managerUrl), clock: new ManualClock() }));
+      const failure = await failureOf(
+        dial({ tokenAheadMs: 0, ...dialling(managerUrl), clock: new ManualClock() }),
+      );
       expect(failure).to.include({ code: 'manager-unreachable', retryable: true });
       expect(failure.message).to.match(/\([A-Z_]+\)/);
     });
@@ -187,9 +189,11 @@ describe('a token that is refused', () => {
   afterEach(() => manager[Symbol.asyncDispose]());
   leavesNothingOpen();
 
-  async function refusal(date: string | undefined): Promise<ManagerRefusal> {
+  async function refusal(date: string | undefined, tokenAheadMs = 0): Promise<ManagerRefusal> {
     manager.script.upgrade = { status: 401, headers: date === undefined ? {} : { date } };
-    const failure = await failureOf(dial({ ...dialling(manager.url), clock: new ManualClock(NOW_MS) }));
+    const failure = await failureOf(
+      dial({ tokenAheadMs, ...dialling(manager.url), clock: new ManualClock(NOW_MS) }),
+    );
     if (!(failure instanceof ManagerRefusal)) throw new TypeError('an HTTP answer is a refusal');
     return failure;
   }
@@ -200,12 +204,22 @@ describe('a token that is refused', () => {
     ['31 s ahead of', -31_000],
     ['31 s behind', 31_000],
   ] as const) {
-    it(`by a clock that ours is ${offBy} names the skew, and asks for a new token`, async () => {
+    it(`by a clock that ours is ${offBy} names the skew, and asks for nothing but another try`, async () => {
       const { next, hint, managerDateMs } = await refusal(httpDate(NOW_MS + ms));
       expect(hint).to.include(`This machine's clock is ${offBy} the manager's`);
-      expect([next, managerDateMs]).to.deep.equal(['new-token', NOW_MS + ms]);
+      expect([next, managerDateMs]).to.deep.equal(['reconnect', NOW_MS + ms]);
     });
   }
+
+  it('because its time was corrected for a clock that is right by now costs no enrolment', async () => {
+    const { next, hint } = await refusal(httpDate(NOW_MS), -HOUR_MS);
+    expect(next).to.equal('reconnect');
+    expect(hint).to.include('set right').and.not.include("machine's clock is");
+  });
+
+  it('although its time was corrected is refused for its key', async () => {
+    expect(await refusal(httpDate(NOW_MS - HOUR_MS), -HOUR_MS)).to.include({ next: 'enrol-again' });
+  });
 
   for (const ms of [0, 30_000, -30_000]) {
     it(`by a clock that differs by ${ms} ms is refused for its key: enrol again`, async () => {
