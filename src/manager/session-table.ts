@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import { toTimestamp } from '../kit/time.ts';
 import { CloseCode } from '../protocol/close-codes.ts';
+import { ProtocolViolation } from '../protocol/codec.ts';
 import type { Settings } from './options.ts';
 import type { Scheduler } from './scheduler.ts';
 import { Session, type SessionHost, type SessionSnapshot } from './session.ts';
@@ -30,9 +31,13 @@ export class SessionTable {
     const { store, onEvent, clock } = this.#settings;
     const host: SessionHost = {
       opening: (session, hello) => {
-        const older = this.#current.get(session.delegateId);
+        const live = this.#current.get(session.delegateId);
+        // By the connections: a proxy may hold a `hello` until the one that wrote it has given up and come back.
+        if (live !== undefined && live.openedAt > session.openedAt) {
+          throw new ProtocolViolation('a newer connection of this instance is open', CloseCode.Superseded);
+        }
         this.#current.set(session.delegateId, session);
-        older?.close(CloseCode.Superseded, 'a newer session of this instance took over');
+        live?.close(CloseCode.Superseded, 'a newer session of this instance took over');
         // Read again: another connect, or a revocation, may have changed the record since the upgrade.
         const record = store.delegates.get(session.delegateId) ?? delegate;
         const { name, version } = hello.delegate;

@@ -34,7 +34,10 @@ const CLOSE_GRACE_MS = 1_000;
 const DRAIN_GRACE_MS = 5_000;
 
 export interface SessionHost {
-  /** Before `welcome`: the newer session of a delegate takes the place of the older. */
+  /**
+   * Before `welcome`: takes the place of a session on an older connection of the same delegate. Throws
+   * `ProtocolViolation` when it is this connection that is the older one.
+   */
   readonly opening: (session: Session, hello: Hello) => void;
   /** After `welcome`. */
   readonly opened: (session: Session) => void;
@@ -175,7 +178,9 @@ export class Session implements Seat {
   /** Does nothing once the session is closing: what matters is told again in the next one. */
   send(message: ToDelegate): void {
     if (this.#phase !== 'open') return;
-    const text = encodeToDelegate(message, this.#settings.maxFrameBytes);
+    // The limit that `welcome` announces holds from the next frame on.
+    const maxFrameBytes = message.type === 'welcome' ? MAX_FRAME_BYTES : this.#settings.maxFrameBytes;
+    const text = encodeToDelegate(message, maxFrameBytes);
     if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) {
       this.#settings.log.warn(this.#names(), 'the delegate does not read; cutting the connection');
       this.#cut();
@@ -297,8 +302,7 @@ export class Session implements Seat {
         return this.#scheduler.finished(this, message);
       case 'heartbeat': {
         this.#expectHeartbeat();
-        const lost = this.#takeLost(this.#scheduler.renewed(this, message.running));
-        return this.send({ type: 'heartbeat.ack', seq: message.seq, lost });
+        return this.#acknowledge(message.seq, this.#scheduler.renewed(this, message.running));
       }
       case 'draining':
         this.#taking = 'leaving';
@@ -309,12 +313,18 @@ export class Session implements Seat {
     }
   }
 
-  /** What the delegate listed in vain comes first: that is what it works on in vain. */
-  #takeLost(listed: readonly TaskRef[]): TaskRef[] {
-    for (const ref of listed) this.#disowned.delete(keyOf(ref));
-    const lost = [...listed, ...this.#disowned.values()].slice(0, MAX_LISTED_TASKS);
+  /**
+   * What the delegate listed in vain comes first: that is what it works on in vain. What has no room is told in the
+   * next answer: the delegate lists its own again, the others are kept here.
+   */
+  #acknowledge(seq: number, listed: readonly TaskRef[]): void {
+    const untold = new Map(listed.map((ref) => [keyOf(ref), ref]));
+    for (const [key, ref] of this.#disowned) untold.set(key, ref);
+    const bare = encodeToDelegate({ type: 'heartbeat.ack', seq, lost: [] });
+    const roomBytes = this.#settings.maxFrameBytes - Buffer.byteLength(bare);
+    const lost = fitting(untold.values(), roomBytes);
     for (const ref of lost) this.#disowned.delete(keyOf(ref));
-    return lost;
+    this.send({ type: 'heartbeat.ack', seq, lost });
   }
 
   #expectHeartbeat(): void {
@@ -363,6 +373,18 @@ export class Session implements Seat {
 function toBytes(data: RawData): Buffer {
   if (Buffer.isBuffer(data)) return data;
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}
+
+/** The first of them, as many as one list may name and these bytes of JSON hold, commas included. */
+function fitting(refs: Iterable<TaskRef>, roomBytes: number): TaskRef[] {
+  const taken: TaskRef[] = [];
+  let usedBytes = 0;
+  for (const ref of refs) {
+    usedBytes += Buffer.byteLength(JSON.stringify(ref)) + 1;
+    if (usedBytes > roomBytes || taken.length === MAX_LISTED_TASKS) break;
+    taken.push(ref);
+  }
+  return taken;
 }
 
 /** RFC 6455 bounds the reason in bytes; `encodeInto` does not cut a character in two. */

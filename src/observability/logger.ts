@@ -1,5 +1,7 @@
+import { writeSync } from 'node:fs';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import type { Redactor } from '../kit/secret.ts';
+import { LogOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
@@ -14,21 +16,41 @@ export interface LoggerOptions {
 /**
  * Every line is scrubbed as a whole just before it is written. pino's own `redact` goes by path: it misses a
  * secret two levels down, in an error's message, or in a third party's text.
+ *
+ * A process has one log on standard output at most: two would write into each other's torn lines.
  */
 export async function createLogger(options: LoggerOptions): Promise<Logger> {
   const { level, redactor } = options;
-  // Synchronous: a daemon that dies must have said why, and this one logs little.
-  const raw = options.destination ?? pino.destination({ dest: 1, sync: true });
-  const target = options.format === 'pretty' ? await prettyPrinter(raw) : raw;
-  const scrubbing: DestinationStream = { write: (line) => target.write(redactor.scrub(line)) };
+  const layOut = options.format === 'pretty' ? await prettyPrinter() : (line: string) => line;
+  const output: LogDestination =
+    options.destination ??
+    standardOutput((lostLines) => log.error({ lostLines }, 'log lines were lost: the output took none'));
+  const scrubbing: LogDestination = {
+    write: (line) => output.write(layOut(redactor.scrub(line))),
+    flushSync: () => output.flushSync?.(),
+  };
   // By name, as the settings speak of levels.
   const formatters = { level: (label: string) => ({ level: label }) };
-  return pino({ level, base: null, formatters, timestamp: pino.stdTimeFunctions.isoTime }, scrubbing);
+  const log = pino({ level, base: null, formatters, timestamp: pino.stdTimeFunctions.isoTime }, scrubbing);
+  return log;
+}
+
+interface LogDestination extends DestinationStream {
+  /** pino calls it behind a fatal line. */
+  flushSync?(): void;
+}
+
+function standardOutput(onLost: (lines: number) => void): LogDestination {
+  // Not a bare 1: the stream, once it is made, has set a pipe to refuse what has no room, where it would block.
+  const { fd } = process.stdout;
+  const output = new LogOutput({ write: (bytes) => writeSync(fd, bytes), onLost });
+  process.once('exit', () => output.flushSync());
+  return output;
 }
 
 /** Loaded only when asked for; a container that logs JSON never pays for it. */
-async function prettyPrinter(destination: DestinationStream): Promise<DestinationStream> {
+async function prettyPrinter(): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty');
   const print = prettyFactory({ translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname', singleLine: true });
-  return { write: (line) => destination.write(print(line) ?? line) };
+  return (line) => print(line) ?? line;
 }

@@ -1,9 +1,15 @@
 import { expect } from 'chai';
 import { CloseCode } from '../../src/protocol/close-codes.ts';
+import type { TaskRef } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { managersUnderTest, readTask } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate } from './support/scripted-delegate.ts';
+
+/** In a frame of 4096 bytes. */
+function moreThanFits(): TaskRef[] {
+  return Array.from({ length: 60 }, (_, n) => ({ taskId: `t${n}`.padEnd(128, '-'), attempt: 1 }));
+}
 
 describe('a session with the manager', () => {
   const start = managersUnderTest();
@@ -15,6 +21,16 @@ describe('a session with the manager', () => {
       const { welcome } = await ScriptedDelegate.join(manager, await enrol(manager));
       expect(welcome).to.include({ heartbeatMs: 2_000, leaseMs: 7_000, maxFrameBytes: 8_192 });
       expect(manager.sessions.map(({ sessionId }) => sessionId)).to.deep.equal([welcome.sessionId]);
+    });
+
+    it('is told of every task that is lost, also if the welcome is larger than what it allows from then on', async () => {
+      const { manager } = await start({ maxFrameBytes: 4_096 });
+      const running = moreThanFits();
+      const { delegate, welcome } = await ScriptedDelegate.join(manager, await enrol(manager), 1, {
+        running,
+      });
+      expect(welcome.lost).to.deep.equal(running);
+      await delegate.synchronise();
     });
 
     it('is closed 4408 when no hello comes', async () => {
@@ -105,6 +121,25 @@ describe('a session with the manager', () => {
       expect((await delegate.closed).code).to.equal(CloseCode.FrameTooLarge);
     });
 
+    it('hold what they can of the tasks that are lost, and the next one holds the rest', async () => {
+      const sentBytes: number[] = [];
+      const { manager } = await start({
+        maxFrameBytes: 4_096,
+        onFrame: (direction, _id, text) => {
+          if (direction === 'sent' && !text.includes('"welcome"')) sentBytes.push(Buffer.byteLength(text));
+        },
+      });
+      const { delegate } = await ScriptedDelegate.join(manager, await enrol(manager));
+      const forgotten = moreThanFits();
+      for (const ref of forgotten) delegate.accept(ref);
+      const told: TaskRef[][] = [];
+      do told.push(await delegate.beat());
+      while (told.at(-1)?.length !== 0);
+      expect(told.flat()).to.deep.equal(forgotten);
+      expect(told).to.have.length.above(2);
+      expect(Math.max(...sentBytes)).to.be.within(3_900, 4_096);
+    });
+
     it('of unknown type are counted and ignored', async () => {
       const { manager } = await start();
       const { delegate } = await ScriptedDelegate.join(manager, await enrol(manager));
@@ -154,6 +189,31 @@ describe('a session with the manager', () => {
       expect(manager.sessions.map(({ sessionId }) => sessionId)).to.deep.equal([second.sessionId]);
       const { taskId } = manager.submit(readTask());
       expect(await newer.next('task.assign')).to.include({ taskId, attempt: 1 });
+    });
+
+    it('the later connection wins, not the later hello: one that a proxy held back is refused', async () => {
+      const { manager } = await start();
+      const who = await enrol(manager);
+      const earlier = await ScriptedDelegate.connect(manager, who);
+      const { delegate: later, welcome } = await ScriptedDelegate.join(manager, who, 1);
+      earlier.hello();
+      expect((await earlier.closed).code).to.equal(CloseCode.Superseded);
+      expect(earlier.unread('welcome')).to.equal(0);
+
+      expect(manager.sessions.map(({ sessionId }) => sessionId)).to.deep.equal([welcome.sessionId]);
+      manager.submit(readTask());
+      await later.next('task.assign');
+    });
+
+    it('an earlier connection is welcome again once the later one is gone', async () => {
+      const { manager, seen } = await start();
+      const who = await enrol(manager);
+      const earlier = await ScriptedDelegate.connect(manager, who);
+      const { delegate: later } = await ScriptedDelegate.join(manager, who);
+      await later.vanish();
+      await seen((event) => event.type === 'session.closed' || undefined);
+      earlier.hello();
+      await earlier.next('welcome');
     });
 
     it('a connection that never said hello does not disturb it', async () => {

@@ -1,6 +1,6 @@
 import type { Manager } from '../../../src/manager/manager.ts';
 
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
   /** Parsed JSON; undefined for an empty body. */

@@ -11,7 +11,7 @@ import {
 } from '../../../src/manager/manager.ts';
 import type { Collection } from '../../../src/manager/store.ts';
 
-export interface Watched {
+interface Watched {
   readonly manager: Manager;
   /** The first event, past or future, that the reader recognises. */
   readonly seen: <T>(reader: (event: ManagerEvent) => T | undefined) => Promise<T>;

@@ -33,7 +33,7 @@ export async function createIdentity(name = 'eu-1', version = '26.11.90100'): Pr
   return { name, version, instanceId: randomUUID(), privateKey: pair.privateKey, publicKey, thumbprint };
 }
 
-export interface EnrolAnswer {
+interface EnrolAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: unknown;
@@ -117,7 +117,7 @@ function openSocket(manager: Manager, token: string | undefined, subprotocols: s
 type ToDelegateType = ToDelegate['type'];
 type Frame<T extends ToDelegateType> = Extract<ToDelegate, { type: T }>;
 
-export interface HelloChanges {
+interface HelloChanges {
   readonly tags?: string[];
   readonly tasks?: Hello['tasks'];
   readonly capabilities?: string[];
