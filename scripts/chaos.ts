@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { describePlan, planOf } from '../test/chaos/plan.ts';
 import { describeFailure, runSeed, type SeedReport } from '../test/chaos/run-seed.ts';
-import { Reserves } from '../test/chaos/world.ts';
+import { ProcessPools } from '../test/chaos/world.ts';
+import { say, wholeNumber } from './arguments.ts';
 
 /**
  * Real processes, real signals, real sockets: for each seed a manager and two or three delegates live through a
@@ -30,27 +31,27 @@ const LASTS_MS = 240_000;
 const MAX_TASKS = 1_000;
 const MS_PER_MINUTE = 60_000;
 
-const tasks = wholeNumber('tasks', values.tasks, MAX_TASKS);
+const tasks = wholeNumber('tasks', values.tasks, { most: MAX_TASKS });
 const minutes = wholeNumber('minutes', values.minutes);
 const seeds = wholeNumber('seeds', values.seeds);
 const startedAt = performance.now();
 const reports: SeedReport[] = [];
 
-await using reserves = await Reserves.start();
+await using pools = await ProcessPools.start();
 // Frozen processes would outlive this one.
-process.once('SIGINT', () => void reserves[Symbol.asyncDispose]().finally(() => process.exit(130)));
+process.once('SIGINT', () => void pools[Symbol.asyncDispose]().finally(() => process.exit(130)));
 
 for (const seed of wantedSeeds()) {
   const plan = planOf(seed, { tasks, lastsMs: LASTS_MS });
   if (values.seed !== undefined) say(describePlan(plan));
   const seedStartedAt = performance.now();
-  const report = await runSeed(plan, reserves);
+  const report = await runSeed(plan, pools);
   reports.push(report);
   const seconds = ((performance.now() - seedStartedAt) / 1_000).toFixed(1);
   say(
     `seed ${seed}: ${seconds} s, ${plan.faults.length} faults, ${report.assigns} assigns; ${counted([report])}`,
   );
-  if (report.failure === '') continue;
+  if (report.failure === undefined) continue;
   say(describeFailure(report));
   process.exitCode = 1;
   break;
@@ -76,14 +77,4 @@ function counted(of: readonly SeedReport[]): string {
     .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([what, count]) => `${what} ${count}`)
     .join(', ');
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function wholeNumber(name: string, text: string, most = 1e9): number {
-  const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (number <= most) return number;
-  throw new TypeError(`--${name} takes a whole number of at most ${most}, not ${text}`);
 }

@@ -6,6 +6,7 @@ import { startDelegateSide } from '../test/protocol/conformance/delegate-side.ts
 import { fuzz } from '../test/protocol/conformance/fuzz.ts';
 import type { Side } from '../test/protocol/conformance/line.ts';
 import { startManagerSide } from '../test/protocol/conformance/manager-side.ts';
+import { say, wholeNumber } from './arguments.ts';
 
 /**
  * Sends fuzzed frames to a real delegate and to a real manager, and compares what becomes of each connection
@@ -44,12 +45,6 @@ async function run(name: string, start: () => Promise<Side>): Promise<void> {
   const ends = Object.entries(closes)
     .map(([code, count]) => `${code} × ${count}`)
     .join(', ');
-  process.stdout.write(
-    `${name}: ${frames} frames, seed ${seed}, ${seconds} s, ${Math.round(grownBytes / 1_048_576)} MiB grown; closes: ${ends}\n`,
-  );
-}
-
-function wholeNumber(name: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
-  return Number(text);
+  const grown = `${Math.round(grownBytes / 1_048_576)} MiB grown`;
+  say(`${name}: ${frames} frames, seed ${seed}, ${seconds} s, ${grown}; closes: ${ends}`);
 }

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { explain } from '../test/simulation/report.ts';
 import { simulate } from '../test/simulation/world.ts';
+import { say, wholeNumber } from './arguments.ts';
 
 /**
  * Lives through simulated worlds, one seed each: delegates, their journals and a manager, on a network, disks and a
@@ -31,7 +32,7 @@ const startedAt = performance.now();
 const outcomes = new Map<string, number>();
 let simulatedMs = 0;
 for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
-  const onLine = verbose ? (line: string) => void process.stdout.write(`${line}\n`) : undefined;
+  const onLine = verbose ? say : undefined;
   const simulation = await simulate({ seed, tasks, onLine });
   if (simulation.violations.length > 0) {
     process.stderr.write(`${explain(simulation)}\n`);
@@ -46,11 +47,4 @@ for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
 
 const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
 const ends = Array.from(outcomes, ([outcome, count]) => `${outcome} × ${count}`).join(', ');
-process.stdout.write(
-  `${Math.round(simulatedMs / 60_000)} simulated minutes in ${seconds} s; tasks that went right: ${ends}\n`,
-);
-
-function wholeNumber(name: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new TypeError(`--${name} takes a whole number, not ${text}`);
-  return Number(text);
-}
+say(`${Math.round(simulatedMs / 60_000)} simulated minutes in ${seconds} s; tasks that went right: ${ends}`);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Sample, Verdict } from '../test/soak/flatness.ts';
 import { soak } from '../test/soak/soak.ts';
+import { say, wholeNumber } from './arguments.ts';
 
 /**
  * A manager and two delegates, each of these a process of its own, at a low rate of tasks that read and write, with
@@ -31,7 +32,7 @@ const TASK_EVERY_MS = 500;
 const CUT_EVERY_MS = 90_000;
 const MIN_CUTS = 3;
 
-const minutes = wholeNumber('minutes', values.minutes);
+const minutes = wholeNumber('minutes', values.minutes, { least: 1 });
 const seed = wholeNumber('seed', values.seed);
 const lastsMs = minutes * MS_PER_MINUTE;
 const folder = await mkdtemp(join(tmpdir(), 'delegate-soak-'));
@@ -84,14 +85,4 @@ function mebibytes(bytes: number): string {
 
 function row(texts: readonly string[]): string {
   return texts.map((text) => text.padStart(10)).join('');
-}
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-function wholeNumber(name: string, text: string): number {
-  const number = /^\d{1,10}$/.test(text) ? Number(text) : 0;
-  if (number > 0) return number;
-  throw new TypeError(`--${name} takes a whole number above 0, not ${text}`);
 }

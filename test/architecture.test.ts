@@ -29,9 +29,9 @@ describe('a test that opens something', () => {
     [
       'startManager managersUnderTest startManagerSide startDelegateSide ScriptedManager ScriptedDelegate delegatesUnderTest',
       'wiresUnderTest faultProxies FaultProxy startWorld startFakeServiceNow startFakeAdfs startOidcProvider openBench',
-      'listen compose HttpClient Listener createServer connect WebSocket WebSocketServer',
+      'listen listenOnLoopback compose runDelegate HttpClient Listener createServer connect WebSocket WebSocketServer',
       'runCli Child spawn fork execFile tempDirs mkdtemp open createReadStream',
-      'openChronicle runSeed delegateProcesses DelegateProcess SlowServiceNow Gateway RelayServer Reserves',
+      'openChronicle runSeed delegateProcesses DelegateProcess SlowServiceNow Gateway RelayServer ProcessPools',
     ].flatMap((line) => line.split(' ')),
   );
   /** With the reason for which nothing can be said after each of their tests. */

@@ -35,7 +35,7 @@ export interface FrameRow {
   outcome?: string | undefined;
 }
 
-export interface Chronicle extends Disposable {
+interface Chronicle extends Disposable {
   readonly store: ManagerStore;
   append(row: Row): void;
 }

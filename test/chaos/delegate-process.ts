@@ -1,39 +1,19 @@
 import { appendFileSync } from 'node:fs';
-import { onStopSignals } from '../../src/cli/signals.ts';
-import { compose } from '../../src/compose.ts';
-import { loadConfiguration } from '../../src/config/load.ts';
-import { Redactor } from '../../src/kit/secret.ts';
-import { createLogger } from '../../src/observability/logger.ts';
+import { runDelegate } from '../support/delegate-run.ts';
 import { fastClock } from '../support/fast-clock.ts';
 import { ledgerConnector } from './ledger.ts';
 import { orders, type FromDelegateProcess, type ToDelegateProcess } from './orders.ts';
 
-/** A delegate as `servicenow-delegate run` makes it, but for its connector and for the speed of its clock. */
+/** A delegate whose clock is fast and whose tasks write to a ledger. */
 
 async function run({ environment, ledgerPath, logPath, lapse }: ToDelegateProcess): Promise<void> {
-  const { configuration, enrolmentToken, stateKey } = loadConfiguration({ args: [], environment });
-  const redactor = new Redactor();
-  const log = await createLogger({
-    level: configuration.logLevel,
-    format: configuration.logFormat,
-    redactor,
-    destination: { write: (line) => appendFileSync(logPath, line) },
-  });
-  await using composed = await compose({
-    configuration,
-    enrolmentToken,
-    stateKey,
+  await runDelegate({
     environment,
-    version: '26.11.90100',
-    log,
-    redactor,
     connectors: [ledgerConnector(ledgerPath)],
     clock: fastClock(lapse),
+    writeLog: (line) => appendFileSync(logPath, line),
+    onStarted: () => say('started'),
   });
-  const { delegate } = composed;
-  using _signals = onStopSignals((signal) => void delegate.stop(signal));
-  say('started');
-  await delegate.run();
 }
 
 function say(said: FromDelegateProcess['said']): void {

@@ -8,11 +8,14 @@ import {
 } from '../../src/connectors/connector.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { sleep } from '../../src/kit/time.ts';
+import { appendWork, readWork } from './work.ts';
 
 /** A side effect that can be counted: a file that tasks append to, shared by every delegate of a world. */
 
 /** Every line has this length, a divisor of every page size: no line crosses a page, so none is cut by a SIGKILL. */
 const LINE_BYTES = 64;
+/** Leaves room for the process id. */
+const MAX_KEY_CHARS = 32;
 const LARGE_OUTPUT_CHARS = 50_000;
 
 export interface LedgerLine {
@@ -31,21 +34,8 @@ export function readLedger(path: string): LedgerLine[] {
     });
 }
 
-const duration = z.number().min(0);
-
-const appendInput = z.object({
-  key: z.string().max(32),
-  beforeMs: duration,
-  afterMs: duration,
-  end: z.enum(['succeeds', 'refused', 'ambiguous']),
-});
-
-const readInput = z.object({
-  key: z.string(),
-  takesMs: duration,
-  end: z.enum(['succeeds', 'large', 'fails']),
-  deaf: z.boolean(),
-});
+const appendInput = appendWork.omit({ name: true }).extend({ key: z.string().max(MAX_KEY_CHARS) });
+const readInput = readWork.omit({ name: true }).extend({ key: z.string() });
 
 /** `ledger.append` writes, `ledger.read` does not. */
 export function ledgerConnector(path: string): DefineConnector {

@@ -1,12 +1,10 @@
 import type { Random } from '../support/random.ts';
 import { FaultProxy, type Door, type Flow, type ProxiedConnection } from '../support/fault-proxy.ts';
-import { within } from '../support/until.ts';
 import { Mischief } from './mischief.ts';
 import type { LineFault, MischiefRates, Toward } from './plan.ts';
 
 /** Real milliseconds, for every piece that passes. */
 const DELAY_MS = 10;
-const CLOSED_WITHIN_MS = 1_000;
 
 /** The line between one delegate and the manager: bytes can go wrong first, then frames. */
 export class Line implements AsyncDisposable {
@@ -83,12 +81,10 @@ export class Line implements AsyncDisposable {
     this.mend();
   }
 
-  /** To be called when the other end of the line is gone: what is still open then ends by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.mend();
     await this.#mischief[Symbol.asyncDispose]();
-    await unlessLost(Promise.all(this.#proxy.connections.map(({ closed }) => closed)));
-    await unlessLost(this.#proxy[Symbol.asyncDispose]());
+    await this.#proxy[Symbol.asyncDispose]();
   }
 
   #flow(flow: Flow, toward: Toward): void {
@@ -107,9 +103,4 @@ export class Line implements AsyncDisposable {
 
 function laneOf(connection: ProxiedConnection, toward: Toward): ProxiedConnection['up'] {
   return toward === 'manager' ? connection.up : connection.down;
-}
-
-/** In vain for a socket that Node has lost (see `reset` in relay.ts); that one ends with this process. */
-async function unlessLost(work: Promise<unknown>): Promise<void> {
-  await within('the sockets to close', work, CLOSED_WITHIN_MS).catch(() => {});
 }

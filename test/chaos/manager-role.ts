@@ -1,15 +1,15 @@
 import { deferred, type Deferred } from '../../src/kit/flow.ts';
-import { Keeper } from './keeper.ts';
+import { SupervisedProcess } from './supervised.ts';
 import type { FromManagerProcess, ToManagerProcess } from './orders.ts';
 import type { TaskPlan } from './plan.ts';
-import type { Reserve } from './worker.ts';
+import type { ProcessPool } from './worker.ts';
 
 export type Hello = Extract<FromManagerProcess, { said: 'hello' }>;
 type StartOrder = Extract<ToManagerProcess, { order: 'start' }>;
 
 /** The manager as the world sees it, through all of its lives: what it was asked for, and what it has told. */
 export class ManagerRole {
-  readonly keeper: Keeper<ToManagerProcess, FromManagerProcess>;
+  readonly process: SupervisedProcess<ToManagerProcess, FromManagerProcess>;
   /** Keys of the tasks that have ended. */
   readonly ended = new Set<string>();
   /** Names of the delegates that are connected. */
@@ -19,20 +19,20 @@ export class ManagerRole {
   readonly #tokens = new Map<string, Deferred<string>>();
   readonly #waiters = new Set<Waiter>();
 
-  constructor(reserve: Reserve<ToManagerProcess, FromManagerProcess>, start: StartOrder) {
-    this.keeper = new Keeper('manager', reserve, start, (message) => this.#hear(message));
+  constructor(pool: ProcessPool<ToManagerProcess, FromManagerProcess>, start: StartOrder) {
+    this.process = new SupervisedProcess('manager', pool, start, (message) => this.#hear(message));
   }
 
   submit({ key, work, timeoutMs }: TaskPlan): void {
     const order: ToManagerProcess = { order: 'submit', key, work, timeoutMs };
     this.#unconfirmed.set(key, order);
-    this.keeper.order(order);
+    this.process.order(order);
   }
 
   async enrolmentToken(label: string): Promise<string> {
     const token = deferred<string>();
     this.#tokens.set(label, token);
-    this.keeper.order({ order: 'enrolment-token', label });
+    this.process.order({ order: 'enrolment-token', label });
     return await token.promise;
   }
 
@@ -78,7 +78,7 @@ export class ManagerRole {
         this.#connected = [];
         for (const key of message.taken) this.#unconfirmed.delete(key);
         for (const key of message.ended) this.ended.add(key);
-        for (const order of this.#unconfirmed.values()) this.keeper.order(order);
+        for (const order of this.#unconfirmed.values()) this.process.order(order);
         return;
       case 'enrolment-token':
         return this.#tokens.get(message.label)?.resolve(message.value);

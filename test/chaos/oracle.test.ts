@@ -143,7 +143,7 @@ describe('the judge of a chaos run', () => {
   for (const [outcome, lines, complaint] of [
     ['succeeded', 2, 'it was done 2 times'],
     ['unknown', 2, 'it was done 2 times'],
-    ['succeeded', 0, 'it succeeded, and was not done'],
+    ['succeeded', 0, 'it ended succeeded, and was not done'],
     ['failed', 1, 'it ended failed, and was done'],
     ['cancelled', 1, 'it ended cancelled, and was done'],
   ] as const) {

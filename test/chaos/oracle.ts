@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { keyOf } from '../../src/protocol/messages.ts';
 import type { TaskRecord } from '../../src/manager/manager.ts';
+import { promisedLines, type Ended } from '../support/promised-lines.ts';
 import type { FrameRow, Row } from './chronicle.ts';
 import type { LedgerLine } from './ledger.ts';
 import type { Plan, TaskPlan } from './plan.ts';
@@ -12,16 +13,14 @@ export interface Violation {
   readonly what: string;
 }
 
-export interface Evidence {
+interface Evidence {
   readonly plan: Plan;
   readonly rows: readonly Row[];
   readonly ledger: readonly LedgerLine[];
 }
 
-type Ended = Extract<TaskRecord['state'], { at: 'ended' }>;
-
 /** What the chronicle tells of one task, in order. */
-export interface TaskStory {
+interface TaskStory {
   readonly key: string;
   readonly taskId: string;
   readonly rows: readonly (TaskRow | FrameRow)[];
@@ -149,11 +148,9 @@ function ofMemory(story: TaskStory): string[] {
 function ofLedger(task: TaskPlan, story: TaskStory, lines: number): string[] {
   if (task.work.name !== 'ledger.append') return [];
   if (lines > 1) return [`it was done ${lines} times`];
-  const outcome = endingOf(story)?.outcome;
-  if (outcome === 'succeeded' && lines === 0) return ['it succeeded, and was not done'];
-  if ((outcome === 'failed' || outcome === 'cancelled') && lines === 1)
-    return [`it ended ${outcome}, and was done`];
-  return [];
+  const ending = endingOf(story);
+  if (ending === undefined || promisedLines(ending).includes(lines)) return [];
+  return [`it ended ${ending.outcome}, and was ${lines === 0 ? 'not done' : 'done'}`];
 }
 
 /** Everything that is known of a task, for whoever looks for the reason. */

@@ -1,23 +1,9 @@
 import { z } from 'zod';
+import { work } from './work.ts';
 
 /** What the world tells its processes over their channel, and what they tell it. */
 
 const lapse = z.object({ factor: z.number(), epochMs: z.number() });
-
-const work = z.discriminatedUnion('name', [
-  z.object({
-    name: z.literal('ledger.append'),
-    beforeMs: z.number(),
-    afterMs: z.number(),
-    end: z.enum(['succeeds', 'refused', 'ambiguous']),
-  }),
-  z.object({
-    name: z.literal('ledger.read'),
-    takesMs: z.number(),
-    end: z.enum(['succeeds', 'large', 'fails']),
-    deaf: z.boolean(),
-  }),
-]);
 
 const toManager = z.discriminatedUnion('order', [
   z.object({

@@ -1,4 +1,5 @@
 import { seededRandom, type Random } from '../support/random.ts';
+import type { Work } from './work.ts';
 
 /** What one seed does to the world. Made before it begins, from the seed alone; every time is the world's own. */
 export interface Plan {
@@ -28,24 +29,6 @@ export interface TaskPlan {
   readonly cancelAtMs: number | undefined;
 }
 
-/** What `ledger.append` and `ledger.read` are asked to do. */
-export type Work =
-  | {
-      readonly name: 'ledger.append';
-      /** Time before the line is written, and after it. */
-      readonly beforeMs: number;
-      readonly afterMs: number;
-      /** `refused`: nothing is written; `ambiguous`: written, and the task says that it does not know. */
-      readonly end: 'succeeds' | 'refused' | 'ambiguous';
-    }
-  | {
-      readonly name: 'ledger.read';
-      readonly takesMs: number;
-      readonly end: 'succeeds' | 'large' | 'fails';
-      /** Goes on when its signal says stop. */
-      readonly deaf: boolean;
-    };
-
 /** Faults of a process: `leave` is SIGTERM for a delegate, drain and close for the manager. */
 const PROCESS_FAULTS = ['kill', 'freeze', 'leave'] as const;
 /** Faults of the line between a delegate and the manager. */
@@ -72,7 +55,7 @@ const LASTING: ReadonlySet<LineFault> = new Set([
   'silence',
 ]);
 
-export type ProcessFault = (typeof PROCESS_FAULTS)[number];
+type ProcessFault = (typeof PROCESS_FAULTS)[number];
 export type LineFault = (typeof LINE_FAULTS)[number];
 export type Toward = 'manager' | 'delegate';
 
@@ -232,7 +215,7 @@ export function describePlan(plan: Plan): string {
   ].join('\n');
 }
 
-export function describeFault(fault: Fault): string {
+function describeFault(fault: Fault): string {
   const { atMs, on, what, forMs } = fault;
   const toward = 'toward' in fault ? ` toward ${fault.toward}` : '';
   const lasts = forMs === 0 ? '' : `, ${seconds(forMs)}`;

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { listenOnLoopback } from '../support/listen.ts';
+import { reset } from '../support/reset.ts';
 
 /** A TCP server on loopback that hands every connection to `accept`, with a way to dial on; owns all the sockets. */
 export class RelayServer implements AsyncDisposable {
@@ -23,11 +25,7 @@ export class RelayServer implements AsyncDisposable {
 
   static async start(accept: (client: Socket, dial: Dial) => void): Promise<RelayServer> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-    return new RelayServer(server, address.port, accept);
+    return new RelayServer(server, await listenOnLoopback(server), accept);
   }
 
   /** RST to both sides of every connection. */
@@ -64,16 +62,6 @@ export function relay(from: Socket, to: Socket, through: Through = (chunk) => [c
   from.on('close', () => {
     if (!from.readableEnded) reset(to);
   });
-}
-
-/**
- * RST at once. Node's own `resetAndDestroy` first queues a FIN; a socket that is destroyed before that is out, by the
- * peer's RST for one, cannot be reset any more (EINVAL) and is neither closed nor says so, ever. The mark is Node's
- * own; where it is not known, this is an ordinary close.
- */
-function reset(socket: Socket): void {
-  if (!socket.writableEnded) Object.assign(socket, { resetAndClosing: true });
-  socket.destroy();
 }
 
 /** Longer is no request that this protocol makes. */

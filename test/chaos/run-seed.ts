@@ -5,7 +5,7 @@ import { readChronicle } from './chronicle.ts';
 import { readLedger } from './ledger.ts';
 import { endingOf, judge, storiesOf, tellStory } from './oracle.ts';
 import { describePlan, type Plan } from './plan.ts';
-import { World, worldPaths, type Reserves } from './world.ts';
+import { World, worldPaths, type ProcessPools } from './world.ts';
 
 /**
  * How much faster the time of a world runs: a heartbeat is 250 ms of real time, a lease 750 ms. Any faster, and on two
@@ -21,16 +21,16 @@ export interface SeedReport {
   readonly counts: Readonly<Record<string, number>>;
   /** Those that left the manager, copies that the line made not included. */
   readonly assigns: number;
-  /** Empty if all is well; otherwise what is wrong and what is known of it. */
-  readonly failure: string;
+  /** What is wrong, and what is known of it; undefined if all is well. */
+  readonly failure: string | undefined;
   /** Kept when there is a failure. */
   readonly folder: string;
 }
 
 /** Makes a world, carries out the plan, and judges it. Rejects only if the world can't even begin. */
-export async function runSeed(plan: Plan, reserves: Reserves): Promise<SeedReport> {
+export async function runSeed(plan: Plan, pools: ProcessPools): Promise<SeedReport> {
   const folder = await mkdtemp(join(tmpdir(), `delegate-chaos-${plan.seed}-`));
-  const complaints = await liveThrough(plan, folder, reserves);
+  const complaints = await liveThrough(plan, folder, pools);
   const paths = worldPaths(folder);
   const rows = readChronicle(paths.chronicle);
   const ledger = readLedger(paths.ledger);
@@ -42,14 +42,15 @@ export async function runSeed(plan: Plan, reserves: Reserves): Promise<SeedRepor
   }
   const assigns = rows.filter((row) => row.kind === 'frame' && row.type === 'task.assign').length;
   const violations = judge({ plan, rows, ledger });
-  const failure = [
+  const failures = [
     ...complaints,
     ...violations.map(({ key, what }) => {
       const story = stories.find((one) => one.key === key);
       return `${key}: ${what}\n${story === undefined ? '' : tellStory(story)}`;
     }),
-  ].join('\n\n');
-  if (failure === '') await rm(folder, { recursive: true });
+  ];
+  const failure = failures.length === 0 ? undefined : failures.join('\n\n');
+  if (failure === undefined) await rm(folder, { recursive: true });
   return { plan, counts, assigns, failure, folder };
 }
 
@@ -57,8 +58,8 @@ export function describeFailure({ plan, failure, folder }: SeedReport): string {
   return [`seed ${plan.seed} failed; its files are in ${folder}`, describePlan(plan), failure].join('\n\n');
 }
 
-async function liveThrough(plan: Plan, folder: string, reserves: Reserves): Promise<string[]> {
-  await using world = await World.start(plan, folder, reserves, TIME_FACTOR);
+async function liveThrough(plan: Plan, folder: string, pools: ProcessPools): Promise<string[]> {
+  await using world = await World.start(plan, folder, pools, TIME_FACTOR);
   const life = async (): Promise<void> => {
     await world.live();
     await world.heal();

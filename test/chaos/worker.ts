@@ -1,10 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import type { z } from 'zod';
 import { deferred } from '../../src/kit/flow.ts';
-
-/** How a process ended: its exit code, or the name of the signal. */
-export type Ending = number | string;
+import { exitOf, type Ending } from '../support/child.ts';
 
 /** Of standard error, for the story of a process that ended by itself. */
 const MAX_KEPT_CHARS = 4_000;
@@ -31,10 +28,9 @@ export class Worker<In extends object, Out extends { said: string }> {
       this.#complaint = (this.#complaint + text).slice(-MAX_KEPT_CHARS);
     });
     this.#process.on('message', (raw) => this.#hear(said.parse(raw)));
-    this.exited = once(this.#process, 'close').then(([code, signal]: unknown[]) => {
+    this.exited = exitOf(this.#process).finally(() => {
       this.#loaded.resolve();
       this.#started.resolve();
-      return typeof code === 'number' ? code : String(signal);
     });
   }
 
@@ -74,7 +70,7 @@ export class Worker<In extends object, Out extends { said: string }> {
 }
 
 /** Processes of one kind, the next ones always loaded already: a restart takes no longer than it would in life. */
-export class Reserve<In extends object, Out extends { said: string }> implements AsyncDisposable {
+export class ProcessPool<In extends object, Out extends { said: string }> implements AsyncDisposable {
   readonly #entry: URL;
   readonly #said: z.ZodType<Out>;
   readonly #spares: Worker<In, Out>[];
@@ -88,7 +84,7 @@ export class Reserve<In extends object, Out extends { said: string }> implements
   }
 
   async take(): Promise<Worker<In, Out>> {
-    if (this.#disposed) throw new Error('the reserve is disbanded');
+    if (this.#disposed) throw new Error('the pool is closed');
     const worker = this.#spares.shift() ?? this.#fork();
     this.#spares.push(this.#fork());
     await worker.loaded;

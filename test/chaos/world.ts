@@ -4,11 +4,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { sleep, type Clock } from '../../src/kit/time.ts';
 import { fastClock, type TimeLapse } from '../support/fast-clock.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import { seededRandom } from '../support/random.ts';
 import { within } from '../support/until.ts';
 import { CompiledProcesses } from './compile.ts';
 import { Gateway } from './gateway.ts';
-import { Keeper } from './keeper.ts';
+import { SupervisedProcess } from './supervised.ts';
 import { Line } from './line.ts';
 import { ManagerRole, type Hello } from './manager-role.ts';
 import {
@@ -19,7 +20,7 @@ import {
   type ToManagerProcess,
 } from './orders.ts';
 import { MAX_DELEGATES, type DelegatePlan, type Fault, type Plan } from './plan.ts';
-import { Reserve } from './worker.ts';
+import { ProcessPool } from './worker.ts';
 
 /** Real time for a world to begin. */
 const START_WITHIN_MS = 20_000;
@@ -35,20 +36,20 @@ const DRAIN_MS = 3_000;
 const MAX_QUIET_ROUNDS = 3;
 
 /** Loaded processes, for one world after the other. */
-export class Reserves implements AsyncDisposable {
-  readonly managers: Reserve<ToManagerProcess, FromManagerProcess>;
-  readonly delegates: Reserve<ToDelegateProcess, FromDelegateProcess>;
+export class ProcessPools implements AsyncDisposable {
+  readonly managers: ProcessPool<ToManagerProcess, FromManagerProcess>;
+  readonly delegates: ProcessPool<ToDelegateProcess, FromDelegateProcess>;
 
   readonly #compiled: CompiledProcesses;
 
   private constructor(compiled: CompiledProcesses) {
     this.#compiled = compiled;
-    this.managers = new Reserve(compiled.entry('manager'), orders.fromManager, 1);
-    this.delegates = new Reserve(compiled.entry('delegate'), orders.fromDelegate, MAX_DELEGATES);
+    this.managers = new ProcessPool(compiled.entry('manager'), orders.fromManager, 1);
+    this.delegates = new ProcessPool(compiled.entry('delegate'), orders.fromDelegate, MAX_DELEGATES);
   }
 
-  static async start(): Promise<Reserves> {
-    return new Reserves(await CompiledProcesses.make());
+  static async start(): Promise<ProcessPools> {
+    return new ProcessPools(await CompiledProcesses.make());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -58,12 +59,12 @@ export class Reserves implements AsyncDisposable {
 }
 
 interface DelegateRole {
-  readonly keeper: Keeper<ToDelegateProcess, FromDelegateProcess>;
+  readonly process: SupervisedProcess<ToDelegateProcess, FromDelegateProcess>;
   readonly line: Line;
 }
 
 /** The files of one world, in a folder of its caller's, who may look at them afterwards. */
-export interface WorldPaths {
+interface WorldPaths {
   readonly chronicle: string;
   readonly ledger: string;
   readonly stateDir: (name: string) => string;
@@ -100,14 +101,14 @@ export class World implements AsyncDisposable {
   }
 
   /** Everybody is enrolled, and connected along a line of its own, when it resolves. */
-  static async start(plan: Plan, folder: string, reserves: Reserves, factor: number): Promise<World> {
+  static async start(plan: Plan, folder: string, pools: ProcessPools, factor: number): Promise<World> {
     const paths = worldPaths(folder);
     await writeFile(paths.ledger, '');
     const port = await freePort();
     const gateway = await Gateway.start(port);
     const lapse = { factor, epochMs: Date.now() };
     const { url: publicUrl } = gateway;
-    const manager = new ManagerRole(reserves.managers, {
+    const manager = new ManagerRole(pools.managers, {
       order: 'start',
       port,
       publicUrl,
@@ -116,7 +117,7 @@ export class World implements AsyncDisposable {
     });
     const world = new World(plan, lapse, gateway, manager);
     try {
-      await within('the world to begin', world.#begin(paths, reserves, port), START_WITHIN_MS);
+      await within('the world to begin', world.#begin(paths, pools, port), START_WITHIN_MS);
       return world;
     } catch (thrown) {
       await world[Symbol.asyncDispose]();
@@ -126,8 +127,8 @@ export class World implements AsyncDisposable {
 
   /** Rejects when a process ends that nobody has ended; never resolves. */
   get trouble(): Promise<never> {
-    const { keeper } = this.#manager;
-    return Promise.race([keeper.trouble, ...this.#roles().map((role) => role.keeper.trouble)]);
+    const { process } = this.#manager;
+    return Promise.race([process.trouble, ...this.#roles().map((role) => role.process.trouble)]);
   }
 
   /** Resolves when the plan is carried out; everybody runs then. */
@@ -138,7 +139,7 @@ export class World implements AsyncDisposable {
     const timeline = async (isOnIt: (fault: Fault) => boolean): Promise<void> => {
       for (const fault of this.#plan.faults.filter(isOnIt)) {
         await at(fault.atMs);
-        await this.#suffer(fault);
+        await this.#inject(fault);
       }
     };
     await Promise.all([
@@ -152,7 +153,7 @@ export class World implements AsyncDisposable {
         this.#manager.submit(task);
         if (task.cancelAtMs === undefined) return;
         await at(task.cancelAtMs);
-        this.#manager.keeper.order({ order: 'cancel', key: task.key });
+        this.#manager.process.order({ order: 'cancel', key: task.key });
       }),
     ]);
   }
@@ -170,25 +171,25 @@ export class World implements AsyncDisposable {
   /** Ends everything that it has started, however far it has come. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort(new Error('the world ends'));
-    const keepers = [this.#manager.keeper, ...this.#roles().map(({ keeper }) => keeper)];
-    await Promise.all(keepers.map((keeper) => keeper.kill()));
+    const processes = [this.#manager.process, ...this.#roles().map(({ process }) => process)];
+    await Promise.all(processes.map((process) => process.kill()));
     await this.#gateway[Symbol.asyncDispose]();
     await Promise.all(this.#roles().map(({ line }) => line[Symbol.asyncDispose]()));
   }
 
-  async #begin(paths: WorldPaths, reserves: Reserves, managerPort: number): Promise<void> {
+  async #begin(paths: WorldPaths, pools: ProcessPools, managerPort: number): Promise<void> {
     const random = seededRandom(this.#plan.seed);
-    await this.#manager.keeper.start();
+    await this.#manager.process.start();
     await Promise.all(
       this.#plan.delegates.map(async (delegate) => {
         const { name } = delegate;
         const line = await Line.start(managerPort, random.fork(), this.#plan.mischief);
         const token = await this.#manager.enrolmentToken(name);
         const order = this.#startOrder(delegate, paths, token);
-        const keeper = new Keeper(name, reserves.delegates, order);
-        this.#delegates.set(name, { keeper, line });
+        const process = new SupervisedProcess(name, pools.delegates, order);
+        this.#delegates.set(name, { process, line });
         const hello = this.#manager.hello(name);
-        await keeper.start();
+        await process.start();
         // Only now is it known by which name its connect tokens go.
         this.#gateway.lines.set((await hello).delegateId, line.port);
       }),
@@ -215,33 +216,33 @@ export class World implements AsyncDisposable {
     };
   }
 
-  async #suffer(fault: Fault): Promise<void> {
+  async #inject(fault: Fault): Promise<void> {
     const { on, what, forMs } = fault;
-    if (on === 'manager') return await this.#sufferManager(what, forMs);
-    const { keeper, line } = this.#role(on);
+    if (on === 'manager') return await this.#injectIntoManager(what, forMs);
+    const { process, line } = this.#role(on);
     if ('toward' in fault) {
       line.disturb(fault.what, fault.toward);
       await this.#sleep(forMs);
       return line.mend();
     }
-    if (what === 'freeze') return await this.#freeze(keeper, forMs);
-    if (what === 'kill') await keeper.kill();
-    else await keeper.leave((worker) => worker.kill('SIGTERM'));
+    if (what === 'freeze') return await this.#freeze(process, forMs);
+    if (what === 'kill') await process.kill();
+    else await process.leave((worker) => worker.kill('SIGTERM'));
     await this.#sleep(forMs);
-    await keeper.start();
+    await process.start();
   }
 
-  async #sufferManager(what: Fault['what'], forMs: number): Promise<void> {
-    const { keeper } = this.#manager;
-    if (what === 'freeze') return await this.#freeze(keeper, forMs);
-    if (what === 'kill') await keeper.kill();
+  async #injectIntoManager(what: Fault['what'], forMs: number): Promise<void> {
+    const { process } = this.#manager;
+    if (what === 'freeze') return await this.#freeze(process, forMs);
+    if (what === 'kill') await process.kill();
     else {
-      keeper.order({ order: 'drain', reconnectAfterMs: DRAIN_MS });
+      process.order({ order: 'drain', reconnectAfterMs: DRAIN_MS });
       await this.#sleep(2 * DRAIN_MS);
-      await keeper.leave((worker) => worker.order({ order: 'close' }));
+      await process.leave((worker) => worker.order({ order: 'close' }));
     }
     await this.#sleep(forMs);
-    await keeper.start();
+    await process.start();
   }
 
   async #freeze(process: { freeze(): void; thaw(): void }, forMs: number): Promise<void> {
@@ -255,12 +256,12 @@ export class World implements AsyncDisposable {
 
   /** Restarts a delegate until it has nothing left to tell: neither memory nor disk holds a task any more. */
   async #quieten(name: string): Promise<void> {
-    const { keeper } = this.#role(name);
+    const { process } = this.#role(name);
     let hello: Hello | undefined;
     for (let round = 0; round < MAX_QUIET_ROUNDS; round += 1) {
-      await keeper.leave((worker) => worker.kill('SIGTERM'));
+      await process.leave((worker) => worker.kill('SIGTERM'));
       const next = this.#manager.hello(name);
-      await keeper.start();
+      await process.start();
       hello = await this.#soon(`${name} to be back`, next, BACK_WITHIN_MS);
       if (hello.running + hello.unacknowledged === 0) return;
     }
@@ -288,12 +289,10 @@ export class World implements AsyncDisposable {
 
 /** The manager needs the same one again after a restart. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
+  const server = createServer();
+  const port = await listenOnLoopback(server);
   const closed = once(server, 'close');
   server.close();
   await closed;
-  return address.port;
+  return port;
 }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import type { DelegateOptions } from '../../src/delegate/delegate.ts';
 import { openJournal, STALLED_AFTER_MS } from '../../src/delegate/journal-file.ts';
 import { lockText } from '../../src/delegate/lock-file.ts';
 import { whoAmI } from '../../src/delegate/process-facts.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { tempDirs } from '../support/temp-dir.ts';
@@ -46,14 +46,8 @@ describe('a stop that comes before there is a session', () => {
 
   it('while it enrols with a manager that does not answer ends it at once', async () => {
     const sockets: Socket[] = [];
-    const silent = createServer((socket) => void sockets.push(socket.on('error', () => {}))).listen(
-      0,
-      '127.0.0.1',
-    );
-    await once(silent, 'listening');
-    const address = silent.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-    const managerUrl = `http://127.0.0.1:${address.port}`;
+    const silent = createServer((socket) => void sockets.push(socket.on('error', () => {})));
+    const managerUrl = `http://127.0.0.1:${await listenOnLoopback(silent)}`;
     const { delegate, ended } = await start({ clock: new ManualClock(), managerUrl });
     await until('it enrols', () => sockets.length === 1);
     expect(delegate.phase).to.equal('enrolling');

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:https';
 import { HttpClient, type HttpClientOptions } from '../../src/http/client.ts';
 import type { DevelopmentCertificate } from '../../src/dev/fake-identity/development-certificates.ts';
 import type { HttpRequest } from '../../src/kit/http-exchange.ts';
+import { listenOnLoopback, portOf } from '../support/listen.ts';
 
 /** A listening server that knows its sockets, so that a test can see them end, and end them. */
 export class Listener implements AsyncDisposable {
@@ -25,8 +26,7 @@ export class Listener implements AsyncDisposable {
 
   static async on(server: Server): Promise<Listener> {
     const listener = new Listener(server);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    await listenOnLoopback(server);
     return listener;
   }
 
@@ -54,9 +54,7 @@ export class Listener implements AsyncDisposable {
   }
 
   get port(): number {
-    const address: AddressInfo | string | null = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the server does not listen');
-    return address.port;
+    return portOf(this.#server);
   }
 
   /** Resolves when every connection has ended. */

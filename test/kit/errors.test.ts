@@ -1,12 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { expect } from 'chai';
-import { z } from 'zod';
 import { DelegateError, ERROR_CATEGORIES, reasonOf, systemCode, wrap } from '../../src/kit/errors.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
-
-const addressSchema = z.object({ port: z.number() });
 
 describe('a delegate error', () => {
   const cause = new Error('the library says hunter2!');
@@ -76,9 +74,8 @@ describe('the system code', () => {
   leavesNothingOpen();
 
   it('is that of a real socket error', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = addressSchema.parse(server.address());
+    const server = createServer();
+    const port = await listenOnLoopback(server);
     server.close();
     await once(server, 'close');
     const [error]: unknown[] = await once(connect(port, '127.0.0.1'), 'error').catch((thrown: unknown) => [

@@ -13,6 +13,7 @@ import {
 } from '../../src/oauth/grants.ts';
 import { jwtFacts } from '../../src/oauth/jwt-facts.ts';
 import { OAuthFailure } from '../../src/oauth/token-failure.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import { startOidcProvider, type OidcProvider } from '../support/oidc-provider.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { fetchSend } from './send.ts';
@@ -188,11 +189,7 @@ describe('the exchange', () => {
 
   before(async () => {
     server = createServer();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-    origin = `http://127.0.0.1:${address.port}`;
+    origin = `http://127.0.0.1:${await listenOnLoopback(server)}`;
   });
   after(() => {
     server.close();

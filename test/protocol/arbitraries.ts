@@ -63,7 +63,7 @@ type PerType<M extends { type: string }> = {
   [K in M['type']]: fc.Arbitrary<Extract<M, { type: K }>>;
 };
 
-export const toManagerArbitraries: PerType<ToManager> = {
+const toManagerArbitraries: PerType<ToManager> = {
   hello: fc.record({
     type: fc.constant('hello' as const),
     delegate: fc.record(
@@ -122,7 +122,7 @@ export const toManagerArbitraries: PerType<ToManager> = {
   }),
 };
 
-export const toDelegateArbitraries: PerType<ToDelegate> = {
+const toDelegateArbitraries: PerType<ToDelegate> = {
   welcome: fc
     .record({
       type: fc.constant('welcome' as const),

@@ -12,7 +12,7 @@ export type Verdict = 'valid' | 'ignored' | 'malformed' | 'too-large';
  * When the frame may come. `anytime` for all that is not `valid`, because its verdict does not depend on the
  * session; a valid frame elsewhere than where it is legal closes the connection with 4400.
  */
-export type Legal = 'opening' | 'session' | 'anytime';
+type Legal = 'opening' | 'session' | 'anytime';
 
 export interface Vector {
   /** File and name: unique among all vectors. */

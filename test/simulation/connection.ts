@@ -220,7 +220,7 @@ export class ManagerEnd extends EventEmitter {
   }
 }
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly line: Line;
   /** The delegate's. */
   readonly process: SimulatedProcess;

@@ -108,7 +108,7 @@ export class DelegateMachine {
 }
 
 /** One process of a delegate: the same parts as in the product, around a fence. */
-export class DelegateRun {
+class DelegateRun {
   readonly process: SimulatedProcess;
   readonly workload: Workload;
   readonly #machine: DelegateMachine;

@@ -53,7 +53,7 @@ export const workSchema = z.object({
 
 export type Work = z.infer<typeof workSchema>;
 
-export const TASK_NAMES = ['sim.read', 'sim.write', 'sim.hung'] as const;
+const TASK_NAMES = ['sim.read', 'sim.write', 'sim.hung'] as const;
 export type TaskName = (typeof TASK_NAMES)[number];
 
 /** The task types of one delegate process. */

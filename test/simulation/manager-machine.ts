@@ -14,7 +14,7 @@ export const LEASE_MS = 30_000;
 /** Small, so that results which are too large need not be large. */
 export const MAX_FRAME_BYTES = 16_384;
 
-export interface ManagerSurroundings {
+interface ManagerSurroundings {
   readonly time: SimulatedTime;
   readonly random: Random;
   readonly history: History;

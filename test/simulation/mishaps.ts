@@ -7,7 +7,7 @@ import type { Line } from './pipe.ts';
 import type { Fault } from './plan.ts';
 import type { SimulatedTime } from './time.ts';
 
-export interface MishapsOptions {
+interface MishapsOptions {
   readonly time: SimulatedTime;
   readonly history: History;
   readonly network: Network;
@@ -44,7 +44,7 @@ export class Mishaps {
     for (const remedy of this.#remedies) remedy();
   }
 
-  befall(fault: Fault): void {
+  inject(fault: Fault): void {
     const { history, network, manager } = this.#options;
     history.note('fault', JSON.stringify(fault));
     switch (fault.is) {

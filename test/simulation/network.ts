@@ -6,13 +6,13 @@ import type { SimulatedProcess } from './process.ts';
 import type { SimulatedTime } from './time.ts';
 
 /** The manager's machine, whichever process runs there when a connection arrives. */
-export interface ManagerAddress {
+interface ManagerAddress {
   /** The process that listens; undefined while none does. */
   readonly process: () => SimulatedProcess | undefined;
   readonly accept: (delegateId: string, end: ManagerEnd) => void;
 }
 
-export interface NetworkOptions {
+interface NetworkOptions {
   readonly time: SimulatedTime;
   readonly random: Random;
   /** For one connection. */

@@ -7,6 +7,7 @@ import {
   type ToManager,
 } from '../../src/protocol/messages.ts';
 import type { TaskRecord } from '../../src/manager/store.ts';
+import { promisedLines } from '../support/promised-lines.ts';
 import type { Tap } from './connection.ts';
 import type { History } from './history.ts';
 import { workSchema, type Ledger } from './ledger.ts';
@@ -21,16 +22,6 @@ export interface Violation {
   readonly task: string | undefined;
 }
 
-type Ended = Extract<TaskRecord['state'], { at: 'ended' }>;
-
-/** What `unknown` is a fair word for; every other outcome promises a number of lines. */
-const LINES_BY_OUTCOME: Readonly<Record<Ended['outcome'], readonly number[]>> = {
-  succeeded: [1],
-  failed: [0],
-  cancelled: [0],
-  unknown: [0, 1],
-};
-
 /** The results of one process: in which order it first sent them, which of them arrived, and how far that went. */
 interface Order {
   readonly sent: Map<string, number>;
@@ -41,7 +32,7 @@ interface Order {
 /** What answers a frame of the delegate's from which a lease is counted. */
 const RENEWING: ReadonlySet<ToDelegate['type']> = new Set(['welcome', 'accept.ack', 'heartbeat.ack']);
 
-export interface OracleOptions {
+interface OracleOptions {
   readonly time: SimulatedTime;
   readonly history: History;
   readonly ledger: Ledger;
@@ -68,6 +59,8 @@ export class Oracle {
   readonly #lastHeardAt = new Map<string, number>();
   /** What each attempt was first said to have come to. */
   readonly #said = new Map<string, string>();
+  /** Of each writing task: the attempt that the manager has confirmed. */
+  readonly #confirmed = new Map<string, number>();
 
   constructor(options: OracleOptions) {
     this.#options = options;
@@ -109,11 +102,8 @@ export class Oracle {
       if (name !== 'sim.write' || state.at !== 'ended') continue;
       const { task } = workSchema.parse(input);
       const lines = this.#options.ledger.linesOf(task);
-      const code = state.error?.code ?? '';
-      // The protocol's one `failed` that says nothing about the work: it stands for a result that did not fit.
-      const promised = code === 'result-too-large' ? [1] : LINES_BY_OUTCOME[state.outcome];
-      if (promised.includes(lines)) continue;
-      const ending = code === '' ? state.outcome : `${state.outcome} (${code})`;
+      if (promisedLines(state).includes(lines)) continue;
+      const ending = state.error === undefined ? state.outcome : `${state.outcome} (${state.error.code})`;
       this.broken(`${task} ended ${ending} with ${lines} lines in the ledger`, task);
     }
   }
@@ -137,6 +127,7 @@ export class Oracle {
     const short = processName.split('.')[0] ?? processName;
     let granted = 0;
     let assigned = 0;
+    let helloRunning: readonly TaskRef[] = [];
     return {
       delegateSends: (text) => {
         const frame = toManager(text);
@@ -146,6 +137,7 @@ export class Oracle {
       managerReceives: (text) => {
         const frame = toManager(text);
         history.note('m', `◄─ ${short} ${this.#shown(frame)}`);
+        if (frame.type === 'hello') helloRunning = frame.running;
         if (frame.type === 'credit') granted = frame.granted;
         if (frame.type === 'task.result') this.#resultArrives(delegateId, processName, frame);
       },
@@ -157,6 +149,12 @@ export class Oracle {
           if (assigned > granted)
             this.broken(`${short} was assigned ${assigned} tasks and granted ${granted}`);
         }
+        if (frame.type === 'accept.ack') this.#confirm(frame);
+        if (frame.type === 'welcome') {
+          // What a welcome does not take away it confirms, as an `accept.ack` does.
+          const lost = new Set(frame.lost.map(keyOf));
+          for (const ref of helloRunning) if (!lost.has(keyOf(ref))) this.#confirm(ref);
+        }
         if (frame.type === 'result.ack') this.#resultAcknowledged(keyOf(frame), frame.taskId);
       },
       delegateReceives: (text) => {
@@ -166,6 +164,15 @@ export class Oracle {
         this.#settle(delegateId, frame);
       },
     };
+  }
+
+  /** From now on the attempt may write. This manager makes no second one of a writing task, whatever the first says. */
+  #confirm({ taskId, attempt }: TaskRef): void {
+    if (this.#options.task(taskId)?.name !== 'sim.write') return;
+    const before = this.#confirmed.get(taskId) ?? attempt;
+    this.#confirmed.set(taskId, attempt);
+    if (before === attempt) return;
+    this.broken(`attempts ${before} and ${attempt} of ${taskId} were both confirmed`, this.#label(taskId));
   }
 
   #resultSent(delegateId: string, processName: string, result: TaskResult): void {

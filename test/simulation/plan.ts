@@ -47,7 +47,7 @@ export type Fault =
   | { readonly is: 'drain'; readonly reconnectAfterMs: number }
   | { readonly is: 'pause'; readonly forMs: number };
 
-export interface PlannedFault {
+interface PlannedFault {
   readonly atMs: number;
   readonly fault: Fault;
 }

@@ -32,7 +32,7 @@ const TIMERS_OF_AN_IDLE_DELEGATE = 2;
 /** The segment in use, and those that were damaged, kept for people. */
 const MAX_JOURNAL_FILES = 1 + 8;
 
-export interface SimulationOptions {
+interface SimulationOptions {
   readonly seed: number;
   readonly tasks: number;
   /** Sees every line of the history as it is written. */
@@ -127,7 +127,7 @@ class World {
       this.#time.after(task.atMs, () => this.#submit(task));
       if (task.cancelAtMs !== undefined) this.#time.after(task.cancelAtMs, () => this.#cancel(task));
     }
-    for (const { atMs, fault } of faults) this.#time.after(atMs, () => this.#mishaps.befall(fault));
+    for (const { atMs, fault } of faults) this.#time.after(atMs, () => this.#mishaps.inject(fault));
 
     await this.#goOn(healAtMs);
     this.#mishaps.heal();

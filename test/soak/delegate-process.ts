@@ -1,40 +1,22 @@
 import { readdirSync } from 'node:fs';
-import { onStopSignals } from '../../src/cli/signals.ts';
-import { compose } from '../../src/compose.ts';
-import { loadConfiguration } from '../../src/config/load.ts';
-import { Redactor } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
-import { createLogger } from '../../src/observability/logger.ts';
 import { ledgerConnector } from '../chaos/ledger.ts';
+import { runDelegate } from '../support/delegate-run.ts';
 import { blockConnector } from './block.ts';
 import { orders, type FromDelegateProcess, type Holdings, type ToDelegateProcess } from './orders.ts';
 
-/** A delegate as `servicenow-delegate run` makes it, but for its connectors; and it tells what it holds. */
+/** A delegate whose tasks write to a ledger or block, and that tells what it holds. */
 
 type Start = Extract<ToDelegateProcess, { order: 'start' }>;
 
 async function run({ environment, ledgerPath }: Start): Promise<void> {
-  const { configuration, enrolmentToken, stateKey } = loadConfiguration({ args: [], environment });
-  const redactor = new Redactor();
-  const log = await createLogger({
-    level: configuration.logLevel,
-    format: configuration.logFormat,
-    redactor,
-  });
-  await using composed = await compose({
-    configuration,
-    enrolmentToken,
-    stateKey,
+  await runDelegate({
     environment,
-    version: '26.11.90100',
-    log,
-    redactor,
     connectors: [ledgerConnector(ledgerPath), blockConnector],
     clock: systemClock,
+    writeLog: (line) => process.stdout.write(line),
+    onStarted: () => {},
   });
-  const { delegate } = composed;
-  using _signals = onStopSignals((signal) => void delegate.stop(signal));
-  await delegate.run();
 }
 
 function measure(): Holdings {

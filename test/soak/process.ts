@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { deferred, type Deferred } from '../../src/kit/flow.ts';
+import { exitOf, type Ending } from '../support/child.ts';
 import { within } from '../support/until.ts';
 import { orders, type Holdings, type ToDelegateProcess } from './orders.ts';
 
@@ -14,35 +14,35 @@ const ENDED_WITHIN_MS = 40_000;
 /** One delegate of the soak and the channel to it. */
 export class SoakProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
+  readonly #loaded = deferred<void>();
   #measured: Deferred<Holdings> = deferred();
-  /** Exit code, or signal. */
-  readonly exited: Promise<number | string>;
+  readonly exited: Promise<Ending>;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
     child.on('message', (raw) => {
       const said = orders.fromDelegate.parse(raw);
-      if (said.said === 'measured') this.#measured.resolve(said.holdings);
+      if (said.said === 'waiting') this.#loaded.resolve();
+      else this.#measured.resolve(said.holdings);
     });
-    this.exited = once(child, 'close').then(([code, signal]: unknown[]) =>
-      typeof code === 'number' ? code : String(signal),
+    this.exited = exitOf(child);
+  }
+
+  /** Begins to load. What the delegate will log goes to this process's standard error. */
+  static fork(): SoakProcess {
+    return new SoakProcess(
+      fork(ENTRY, {
+        execArgv: ['--import', 'tsx', '--expose-gc'],
+        env: { PATH: process.env['PATH'] ?? '' },
+        stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
+      }),
     );
   }
 
-  /** Resolves when the delegate begins to run. What it logs goes to this process's standard error. */
-  static async start(
-    order: Omit<Extract<ToDelegateProcess, { order: 'start' }>, 'order'>,
-  ): Promise<SoakProcess> {
-    const child = fork(ENTRY, {
-      execArgv: ['--import', 'tsx', '--expose-gc'],
-      env: { PATH: process.env['PATH'] ?? '' },
-      stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
-    });
-    const loaded = once(child, 'message');
-    const started = new SoakProcess(child);
-    await within('a delegate to be loaded', loaded, LOADED_WITHIN_MS);
-    started.#order({ order: 'start', ...order });
-    return started;
+  /** Resolves when the delegate begins to run. */
+  async start(order: Omit<Extract<ToDelegateProcess, { order: 'start' }>, 'order'>): Promise<void> {
+    await within('a delegate to be loaded', this.#loaded.promise, LOADED_WITHIN_MS);
+    this.#order({ order: 'start', ...order });
   }
 
   async measure(): Promise<Holdings> {
@@ -51,8 +51,8 @@ export class SoakProcess implements AsyncDisposable {
     return await within('what a delegate holds', this.#measured.promise, MEASURED_WITHIN_MS);
   }
 
-  /** Asks it to leave; the exit code. */
-  async leave(): Promise<number | string> {
+  /** Asks it to leave. */
+  async leave(): Promise<Ending> {
     this.#child.kill('SIGTERM');
     return await within('a delegate to leave', this.exited, ENDED_WITHIN_MS);
   }

@@ -9,7 +9,7 @@ import { judge, type Sample, type Verdict } from './flatness.ts';
 import { SoakProcess } from './process.ts';
 import { Tally } from './tally.ts';
 
-export interface SoakOptions {
+interface SoakOptions {
   readonly folder: string;
   readonly seed: number;
   readonly lastsMs: number;
@@ -20,7 +20,7 @@ export interface SoakOptions {
   readonly onSample: (name: string, sample: Sample) => void;
 }
 
-export interface SoakReport {
+interface SoakReport {
   /** By delegate. */
   readonly verdicts: ReadonlyMap<string, readonly Verdict[]>;
   readonly tasks: number;
@@ -45,7 +45,7 @@ const LARGE_SHARE = 0.1;
 
 /** One manager and two delegate processes at a low rate of tasks, with a cut now and then, measured as time goes by. */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
-  const { folder, seed, lastsMs } = options;
+  const { folder } = options;
   const ledgerPath = join(folder, 'ledger.txt');
   await writeFile(ledgerPath, '');
   const tally = new Tally();
@@ -57,21 +57,48 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     onEvent: (event) => {
       if (event.type !== 'task.changed') return;
       const { taskId, state } = event.task;
-      if (state.at === 'ended') tally.ended(taskId, state.outcome);
+      if (state.at === 'ended') tally.ended(taskId, state);
     },
   });
   proxy.targetPort = Number(new URL(manager.url).port);
-  const start = (name: string): Promise<SoakProcess> =>
-    SoakProcess.start({ environment: environmentOf(name, folder, proxy.url, manager), ledgerPath });
-  await using one = await start('one');
-  await using two = await start('two');
+  await using one = SoakProcess.fork();
+  await using two = SoakProcess.fork();
   const delegates = { one, two };
+  await Promise.all(
+    Object.entries(delegates).map(([name, delegate]) =>
+      delegate.start({ environment: environmentOf(name, folder, proxy.url, manager), ledgerPath }),
+    ),
+  );
   await eventually('both to be connected', () => manager.sessions.length === 2, READY_WITHIN_MS);
 
-  const random = seededRandom(seed);
+  const { samples, cuts } = await live(options, { manager, proxy, tally, delegates });
+  // In vain for a task that never ends; the tally says which.
+  await eventually('every task to end', () => tally.running === 0, ENDED_WITHIN_MS).catch(() => {});
+  const complaints = [...tally.complaints(readLedger(ledgerPath).map(({ key }) => key))];
+  for (const [name, delegate] of Object.entries(delegates)) {
+    const ending = await delegate.leave();
+    if (ending !== 0) complaints.push(`delegate ${name} ended with ${ending} when it was asked to leave`);
+  }
+  const verdicts = new Map(Array.from(samples, ([name, of]) => [name, judge(of)]));
+  return { verdicts, tasks: tally.taken, outcomes: tally.outcomes, cuts, complaints };
+}
+
+interface Surroundings {
+  readonly manager: Manager;
+  readonly proxy: FaultProxy;
+  readonly tally: Tally;
+  readonly delegates: Readonly<Record<string, SoakProcess>>;
+}
+
+/** Submits, cuts and measures until the time is over. */
+async function live(
+  options: SoakOptions,
+  { manager, proxy, tally, delegates }: Surroundings,
+): Promise<{ samples: Map<string, Sample[]>; cuts: number }> {
+  const random = seededRandom(options.seed);
   const startedAt = systemClock.monotonic();
   const passedMs = (): number => systemClock.monotonic() - startedAt;
-  const samples: Record<string, Sample[]> = { one: [], two: [] };
+  const samples = new Map<string, Sample[]>(Object.keys(delegates).map((name) => [name, []]));
   let cuts = 0;
   const cut = (): void => {
     cuts += 1;
@@ -80,13 +107,14 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const measure = async (): Promise<void> => {
     for (const [name, delegate] of Object.entries(delegates)) {
       const holdings = await delegate.measure();
-      const sample = { atMs: passedMs(), stateBytes: await bytesIn(join(folder, name)), ...holdings };
-      samples[name]?.push(sample);
+      const stateBytes = await bytesIn(join(options.folder, name));
+      const sample = { atMs: passedMs(), stateBytes, ...holdings };
+      samples.get(name)?.push(sample);
       options.onSample(name, sample);
     }
   };
   const again = async (afterMs: () => number, act: () => void | Promise<void>): Promise<void> => {
-    for (let ms = afterMs(); passedMs() + ms <= lastsMs; ms = afterMs()) {
+    for (let ms = afterMs(); passedMs() + ms <= options.lastsMs; ms = afterMs()) {
       await sleep(systemClock, ms);
       await act();
     }
@@ -98,15 +126,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     again(about(options.cutEveryMs, random.fork()), cut),
     again(() => options.sampleEveryMs, measure),
   ]);
-
-  await eventually('every task to end', () => tally.running === 0, ENDED_WITHIN_MS).catch(() => {});
-  const complaints = [...tally.complaints(readLedger(ledgerPath).map(({ key }) => key))];
-  for (const [name, delegate] of Object.entries(delegates)) {
-    const ending = await delegate.leave();
-    if (ending !== 0) complaints.push(`delegate ${name} ended with ${ending} when it was asked to leave`);
-  }
-  const verdicts = new Map(Object.entries(samples).map(([name, of]) => [name, judge(of)]));
-  return { verdicts, tasks: tally.taken, outcomes: tally.outcomes, cuts, complaints };
+  return { samples, cuts };
 }
 
 function environmentOf(

@@ -1,8 +1,13 @@
+import { promisedLines, type Ended } from '../support/promised-lines.ts';
+
 interface Task {
   readonly key: string;
   readonly writes: boolean;
-  outcome: string | undefined;
+  ending: Ending | undefined;
 }
+
+/** What the tally keeps of how a task ended. */
+type Ending = Pick<Ended, 'outcome' | 'error'>;
 
 /** What became of each task, as its manager tells it. */
 export class Tally {
@@ -19,20 +24,23 @@ export class Tally {
 
   get outcomes(): Record<string, number> {
     const counts: Record<string, number> = {};
-    for (const { outcome = 'none' } of this.#tasks.values()) counts[outcome] = (counts[outcome] ?? 0) + 1;
+    for (const { ending } of this.#tasks.values()) {
+      const outcome = ending?.outcome ?? 'none';
+      counts[outcome] = (counts[outcome] ?? 0) + 1;
+    }
     return counts;
   }
 
   took({ taskId, key, writes }: { taskId: string; key: string; writes: boolean }): void {
-    this.#tasks.set(taskId, { key, writes, outcome: undefined });
+    this.#tasks.set(taskId, { key, writes, ending: undefined });
     this.#running += 1;
   }
 
   /** The first end counts; there must be no other. */
-  ended(taskId: string, outcome: string): void {
+  ended(taskId: string, { outcome, error }: Ending): void {
     const task = this.#tasks.get(taskId);
-    if (task === undefined || task.outcome !== undefined) return;
-    task.outcome = outcome;
+    if (task === undefined || task.ending !== undefined) return;
+    task.ending = { outcome, error };
     this.#running -= 1;
   }
 
@@ -45,12 +53,13 @@ export class Tally {
   *complaints(written: readonly string[]): Iterable<string> {
     const lines = new Map<string, number>();
     for (const key of written) lines.set(key, (lines.get(key) ?? 0) + 1);
-    for (const { key, writes, outcome } of this.#tasks.values()) {
+    for (const { key, writes, ending } of this.#tasks.values()) {
       const times = lines.get(key) ?? 0;
-      if (outcome === undefined) yield `${key} has no end`;
+      if (ending === undefined) yield `${key} has no end`;
       if (times > 1) yield `${key} was written ${times} times`;
-      if (writes && outcome === 'succeeded' && times === 0) yield `${key} succeeded, and nothing was written`;
-      if (writes && outcome === 'failed' && times > 0) yield `${key} failed, and was written`;
+      else if (writes && ending !== undefined && !promisedLines(ending).includes(times)) {
+        yield `${key} ended ${ending.outcome}, and was ${times === 0 ? 'not written' : 'written'}`;
+      }
     }
   }
 }

@@ -3,13 +3,13 @@ import { blank } from './source-text.ts';
 
 /** The rules that keep the floors apart, as pure functions over source text. */
 
-export interface SourceFile {
+interface SourceFile {
   /** Relative to `src/`, with forward slashes: `delegate/session.ts`. */
   readonly path: string;
   readonly text: string;
 }
 
-export interface Breach {
+interface Breach {
   readonly path: string;
   /** From 1. */
   readonly line: number;

@@ -17,7 +17,7 @@ export function formsOf(value: string): string[] {
   ];
 }
 
-export interface Leak {
+interface Leak {
   canary: string;
   where: string;
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 /** The built program, as it is shipped; `npm test` builds it first. */
 export const CLI = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url));
 
-export interface Finished {
+interface Finished {
   code: number | null;
   signal: NodeJS.Signals | null;
   stdout: string;

@@ -1,7 +1,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { systemCode } from '../../src/kit/errors.ts';
-import { FaultProxy, httpAnswer, listenOnLoopback, type ProxiedConnection } from './fault-proxy.ts';
+import { FaultProxy, httpAnswer, type ProxiedConnection } from './fault-proxy.ts';
+import { listenOnLoopback } from './listen.ts';
 import { leavesNothingOpen } from './open-handles.ts';
 import { turn, until, within } from './until.ts';
 
@@ -101,6 +102,13 @@ describe('the fault proxy', () => {
     const { client, target, connection } = await pair();
     connection.cut();
     await Promise.all([endIs(client, 'by RST'), endIs(target, 'by RST')]);
+    await within('the end', connection.closed);
+  });
+
+  it('cuts while its own end is still on its way, and loses no socket', async () => {
+    const { connection } = await pair();
+    connection.end();
+    connection.cut();
     await within('the end', connection.closed);
   });
 

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { deferred } from '../../src/kit/flow.ts';
+import { listenOnLoopback } from './listen.ts';
+import { reset } from './reset.ts';
 import { turn } from './until.ts';
 
 /** First bytes of a client that are kept, so that they can be replayed: an upgrade request fits. */
@@ -24,7 +26,7 @@ export type Flow = 'pass' | 'discard' | 'stall' | 'dribble' | { readonly delayMs
 export type Door = 'open' | 'refuse' | 'close' | 'silent' | { readonly answer: string };
 
 /** One direction of a connection. Everything can be changed while bytes are on their way. */
-export class Lane {
+class Lane {
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #signal: AbortSignal;
@@ -83,7 +85,7 @@ export class Lane {
       for await (const chunk of chunks) await this.#take(chunk);
     } catch {
       // A reset, by the peer or by `cut`: what is behind it is told in the same way.
-      end = () => this.#to.resetAndDestroy();
+      end = () => reset(this.#to);
     }
     await this.#unlessStalled();
     if (this.#flow !== 'discard') end();
@@ -172,8 +174,8 @@ export class ProxiedConnection {
   /** RST to both sides. */
   cut(): void {
     this.#tear();
-    this.#client.resetAndDestroy();
-    this.#target.resetAndDestroy();
+    reset(this.#client);
+    reset(this.#target);
   }
 
   /** FIN to both sides. */
@@ -270,7 +272,7 @@ export class FaultProxy implements AsyncDisposable {
     this.#own(client);
     const { door } = this;
     if (door === 'open') return this.#forward(client);
-    if (door === 'refuse') client.resetAndDestroy();
+    if (door === 'refuse') reset(client);
     else if (door === 'close') client.end();
     else if (door === 'silent') client.resume();
     else this.#follow(answerHead(client, door.answer));
@@ -296,15 +298,6 @@ export class FaultProxy implements AsyncDisposable {
     const followed = run.finally(() => this.#runs.delete(followed));
     this.#runs.add(followed);
   }
-}
-
-/** Resolves to the free port that was found. */
-export async function listenOnLoopback(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-  return address.port;
 }
 
 /** Answers whatever was asked as soon as it was asked, and closes. */

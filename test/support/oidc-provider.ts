@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
+import { listenOnLoopback } from './listen.ts';
 
 const CLIENT_ID = 'delegate';
 const CLIENT_SECRET = 'oidc-client-secret/with+signs=&more';
@@ -33,9 +33,7 @@ export async function startOidcProvider(options: OidcProviderOptions): Promise<O
   const { rotation, credentials = 'body' } = options;
   // The issuer is part of the provider's configuration, so the port has to be known first.
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const issuer = originOf(server);
+  const issuer = `http://127.0.0.1:${await listenOnLoopback(server)}`;
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
   const provider = new Provider(issuer, {
     // Through a function, since the provider prints a warning when it is given its own adapter.
@@ -97,10 +95,4 @@ async function issueRefreshToken(provider: Provider): Promise<string> {
     scope: SCOPE,
   });
   return await token.save();
-}
-
-function originOf(server: Server): string {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-  return `http://127.0.0.1:${address.port}`;
 }

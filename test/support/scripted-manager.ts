@@ -14,6 +14,7 @@ import { decodeToManager, encodeToDelegate } from '../../src/protocol/codec.ts';
 import { enrolRequestSchema, type EnrolRequest } from '../../src/protocol/enrolment.ts';
 import { CONNECT_PATH, ENROLL_PATH, MAX_FRAME_BYTES, SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import type { TaskRef, ToDelegate, ToManager, Welcome } from '../../src/protocol/messages.ts';
+import { listenOnLoopback } from './listen.ts';
 import { until, within } from './until.ts';
 
 /** A manager by hand: it says what the test says, also when that is wrong. */
@@ -75,11 +76,7 @@ export class ScriptedManager implements AsyncDisposable {
 
   static async start(script: Partial<ManagerScript> = {}): Promise<ScriptedManager> {
     const manager = new ScriptedManager(script);
-    manager.#http.listen(0, '127.0.0.1');
-    await once(manager.#http, 'listening');
-    const address = manager.#http.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-    manager.#port = address.port;
+    manager.#port = await listenOnLoopback(manager.#http);
     return manager;
   }
 

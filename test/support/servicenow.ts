@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { expect } from 'chai';
 import { z } from 'zod';
@@ -22,6 +21,7 @@ import { systemClock, type Clock } from '../../src/kit/time.ts';
 import { assertAddress, assertDestination } from '../../src/policy/destination.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
 import { createResolver, secretNotFound } from '../../src/secrets/resolver.ts';
+import { listenOnLoopback } from './listen.ts';
 
 /** Long enough for any task of a test, milliseconds. */
 const TASK_TIME_MS = 15_000;
@@ -34,7 +34,7 @@ export interface Surroundings {
   close(): Promise<void>;
 }
 
-export interface SurroundingsOptions {
+interface SurroundingsOptions {
   clock?: Clock;
   /** False: as an operator runs it, without the development switch. */
   allowLoopback?: boolean;
@@ -83,7 +83,7 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
   };
 }
 
-export interface WatchedContext extends TaskContext {
+interface WatchedContext extends TaskContext {
   readonly logged: { fields: Record<string, unknown>; message: string }[];
   readonly progressed: string[];
 }
@@ -341,7 +341,7 @@ export function joinAdfs(bench: Bench, adfs: FakeAdfs, own: DevelopmentCertifica
   };
 }
 
-export interface Listening extends AsyncDisposable {
+interface Listening extends AsyncDisposable {
   /** Origin, without a trailing slash. */
   readonly url: string;
 }
@@ -349,12 +349,8 @@ export interface Listening extends AsyncDisposable {
 /** Any other HTTP server, for as long as it is in scope. */
 export async function listen(handle: RequestListener): Promise<Listening> {
   const server = createServer(handle);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${await listenOnLoopback(server)}`,
     [Symbol.asyncDispose]: () =>
       new Promise((resolve, reject) => {
         server.close((error) => (error === undefined ? resolve() : reject(error)));

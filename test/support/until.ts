@@ -1,7 +1,7 @@
 import { deferred } from '../../src/kit/flow.ts';
 
 /** Real time that a test waits for something that should be under way. Reached only by a test that fails. */
-export const TEST_DEADLINE_MS = 5_000;
+const TEST_DEADLINE_MS = 5_000;
 
 /** Waits, one turn of the event loop at a time, until the condition holds; rejects with `what` if it never does. */
 export async function until(

@@ -48,7 +48,8 @@ describe('an event loop that is blocked for three lease times', function () {
       DELEGATE_HTTP_PORT: '0',
       DELEGATE_LOG_LEVEL: 'fatal',
     };
-    delegate = await SoakProcess.start({ environment, ledgerPath });
+    delegate = SoakProcess.fork();
+    await delegate.start({ environment, ledgerPath });
   });
 
   afterEach(async () => {

@@ -1,10 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { packageVersion } from '../../src/config/version.ts';
 import { runCli } from '../support/cli.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 
 describe('the command line', function () {
@@ -76,11 +78,8 @@ describe('the command line', function () {
   });
 
   it('ends with 1 and a remedy if the health port is taken', async () => {
-    const { createServer } = await import('node:net');
-    const taken = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => taken.once('listening', resolve));
-    const address = taken.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const taken = createServer();
+    const port = await listenOnLoopback(taken);
     try {
       const { code, stderr } = await runCli(['run', `--http-port=${port}`], {
         DELEGATE_MANAGER_URL: 'https://127.0.0.1:1',

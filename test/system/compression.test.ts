@@ -6,6 +6,7 @@ import { dial } from '../../src/delegate/transport.ts';
 import { startManager } from '../../src/manager/manager.ts';
 import { CONNECT_PATH, SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import { connectToken, enrol } from '../manager/support/scripted-delegate.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { rejectionOf } from '../support/failure.ts';
@@ -15,19 +16,18 @@ describe('compression of the wire', () => {
   leavesNothingOpen();
 
   it('is not offered by the delegate', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
+    const server = createServer();
     const offered = new Promise<IncomingMessage>((resolve) => {
       server.once('upgrade', (request, socket) => {
         resolve(request);
         socket.end('HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
       });
     });
-    const managerUrl = `http://127.0.0.1:${address.port}`;
+    const managerUrl = `http://127.0.0.1:${await listenOnLoopback(server)}`;
     const { signal } = new AbortController();
-    await rejectionOf(dial({ managerUrl, token: 't', userAgent: 'u', signal, clock: new ManualClock() }));
+    await rejectionOf(
+      dial({ tokenAheadMs: 0, managerUrl, token: 't', userAgent: 'u', signal, clock: new ManualClock() }),
+    );
     expect((await offered).headers).to.not.have.property('sec-websocket-extensions');
     const closed = once(server, 'close');
     server.close();

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import type { TaskRef } from '../../src/protocol/messages.ts';
 import { CompiledProcesses } from '../chaos/compile.ts';
 import { crashSaid, type CrashOrder, type CrashPoint, type CrashSaid } from '../chaos/crash-steps.ts';
-import { Reserve, type Worker } from '../chaos/worker.ts';
+import { ProcessPool, type Worker } from '../chaos/worker.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { ScriptedManager, type ScriptedConnection } from '../support/scripted-manager.ts';
 import { tempDirs } from '../support/temp-dir.ts';
@@ -86,15 +86,15 @@ describe('a delegate that is killed', function () {
   const makeFolder = tempDirs();
   const visited: string[] = [];
   let compiled: CompiledProcesses;
-  let reserve: Reserve<CrashOrder, CrashSaid>;
+  let pool: ProcessPool<CrashOrder, CrashSaid>;
   let manager: ScriptedManager;
 
   before(async () => {
     compiled = await CompiledProcesses.make();
-    reserve = new Reserve(compiled.entry('crash-steps'), crashSaid, LOADED);
+    pool = new ProcessPool(compiled.entry('crash-steps'), crashSaid, LOADED);
   });
   after(async () => {
-    await reserve[Symbol.asyncDispose]();
+    await pool[Symbol.asyncDispose]();
     await compiled[Symbol.asyncDispose]();
   });
   beforeEach(async () => {
@@ -104,7 +104,7 @@ describe('a delegate that is killed', function () {
   leavesNothingOpen();
 
   async function start(folder: string, dieAt: CrashPoint | null): Promise<Worker<CrashOrder, CrashSaid>> {
-    const worker = await reserve.take();
+    const worker = await pool.take();
     worker.order({
       managerUrl: manager.url,
       stateDir: join(folder, 'state'),

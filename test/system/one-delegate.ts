@@ -5,17 +5,19 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { deferred } from '../../src/kit/flow.ts';
 import type { TaskRef } from '../../src/protocol/messages.ts';
+import { exitOf, type Ending } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
+import { listenOnLoopback } from '../support/listen.ts';
 import type { ScriptedConnection } from '../support/scripted-manager.ts';
 import { within } from '../support/until.ts';
 
 /** The built program as a process, beside a manager in the hands of the test, and a ServiceNow that can be slow. */
 
 /** For a process to start on two busy cores, and to wait for a lock before. Reached only by a test that fails. */
-export const PROCESS_DEADLINE_MS = 20_000;
+const PROCESS_DEADLINE_MS = 20_000;
 
 const lineSchema = z.looseObject({ msg: z.string().optional() });
-export type LogLine = z.infer<typeof lineSchema>;
+type LogLine = z.infer<typeof lineSchema>;
 
 export interface ProcessOptions {
   readonly managerUrl: string;
@@ -32,8 +34,7 @@ export class DelegateProcess {
   /** What it wrote, whatever it is. */
   text = '';
   #hasExited = false;
-  /** The exit code, or the signal's name. */
-  readonly exited: Promise<number | string>;
+  readonly exited: Promise<Ending>;
 
   constructor({ managerUrl, stateDir, env = {}, prefix = [] }: ProcessOptions) {
     const [command, ...args] = [...prefix, process.execPath, CLI, 'run'];
@@ -56,9 +57,8 @@ export class DelegateProcess {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (line) => this.#take(line));
     }
-    this.exited = once(this.#child, 'close').then(([code, signal]: unknown[]) => {
+    this.exited = exitOf(this.#child).finally(() => {
       this.#hasExited = true;
-      return typeof code === 'number' ? code : String(signal);
     });
   }
 
@@ -74,8 +74,8 @@ export class DelegateProcess {
     this.#child.kill(signal);
   }
 
-  /** The exit code, or the signal's name; rejects if it does not end. */
-  async end(): Promise<number | string> {
+  /** Rejects if it does not end. */
+  async end(): Promise<Ending> {
     return await within(`the process to end; it wrote:\n${this.text}`, this.exited, PROCESS_DEADLINE_MS);
   }
 
@@ -141,11 +141,7 @@ export class SlowServiceNow implements AsyncDisposable {
 
   static async start(): Promise<SlowServiceNow> {
     const serviceNow = new SlowServiceNow();
-    const server = serviceNow.#server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
-    serviceNow.url = `http://127.0.0.1:${address.port}`;
+    serviceNow.url = `http://127.0.0.1:${await listenOnLoopback(serviceNow.#server)}`;
     return serviceNow;
   }
 

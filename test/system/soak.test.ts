@@ -14,10 +14,10 @@ describe('a soak of a few seconds', function () {
     const report = await soak({
       folder: await tempDir(),
       seed: 7,
-      lastsMs: 4_000,
+      lastsMs: 2_500,
       sampleEveryMs: 350,
       taskEveryMs: 100,
-      cutEveryMs: 1_000,
+      cutEveryMs: 800,
       onSample: (name, { heapBytes, rssBytes, descriptors, handles }) => {
         expect(Math.min(heapBytes, rssBytes, descriptors, handles)).to.be.greaterThan(0);
         seen.push(name);

@@ -9,6 +9,7 @@ import {
   type FakeServiceNow,
   type TrustedIssuer,
 } from '../../../src/dev/fake-servicenow/index.ts';
+import { listenOnLoopback } from '../../support/listen.ts';
 import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { as, basic, bearer, exchange, table, type Exchange } from './exchange.ts';
 
@@ -184,13 +185,9 @@ describe('tokens of other issuers at the fake', () => {
 
   it('fetches the keys where it was given an address, and refuses while that does not answer', async () => {
     const server = createServer((_request, response) => response.end(JSON.stringify({ keys: [jwk] })));
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
+    const keysUrl = `http://127.0.0.1:${await listenOnLoopback(server)}/keys`;
     try {
-      servicenow.issuers.trust(entity(`http://127.0.0.1:${address.port}/keys`));
+      servicenow.issuers.trust(entity(keysUrl));
       expect((await ask(await sign())).status).to.equal(200);
     } finally {
       await new Promise((resolve) => {
@@ -198,7 +195,7 @@ describe('tokens of other issuers at the fake', () => {
         server.closeAllConnections();
       });
     }
-    servicenow.issuers.trust(entity(`http://127.0.0.1:${address.port}/keys`));
+    servicenow.issuers.trust(entity(keysUrl));
     refused(await ask(await sign()));
   });
 });

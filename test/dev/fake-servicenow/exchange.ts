@@ -11,7 +11,7 @@ export interface Exchange {
   readonly chunks: readonly Buffer[];
 }
 
-export interface Sending {
+interface Sending {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -67,7 +67,7 @@ const rowSchema = z.record(z.string(), value);
 const listSchema = z.object({ result: z.array(rowSchema) });
 const recordSchema = z.object({ result: rowSchema });
 
-export type ShapedRow = z.infer<typeof rowSchema>;
+type ShapedRow = z.infer<typeof rowSchema>;
 
 export function rowsOf(answer: Exchange): ShapedRow[] {
   return listSchema.parse(JSON.parse(answer.text)).result;

@@ -9,6 +9,7 @@ import { Redactor, Secret } from '../../../src/kit/secret.ts';
 import { systemClock } from '../../../src/kit/time.ts';
 import { SUBPROTOCOL } from '../../../src/protocol/limits.ts';
 import { plainSend } from '../../delegate/plain-send.ts';
+import { listenOnLoopback } from '../../support/listen.ts';
 import { memoryJournal } from '../../support/memory-journal.ts';
 import { within } from '../../support/until.ts';
 import { Line, type Script, type Side } from './line.ts';
@@ -65,13 +66,10 @@ export async function startDelegateSide(stateDir: string): Promise<Side> {
       webSocket.once('message', () => lines.put(line));
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('a TCP server has a port');
+  const port = await listenOnLoopback(server);
 
   const delegate = new Delegate({
-    managerUrl: `http://127.0.0.1:${address.port}`,
+    managerUrl: `http://127.0.0.1:${port}`,
     enrolmentToken: new Secret('enrolment-token'),
     name: 'eu-1',
     tags: [],

@@ -14,7 +14,7 @@ const ONE_UNOPENED_OF = 4;
 /** Growth of the process that a peer's frames may cause. Both ends of the sockets are in it. */
 const MAX_GROWTH_BYTES = 512 * 1_048_576;
 
-export interface FuzzReport {
+interface FuzzReport {
   frames: number;
   /** How many connections ended with each code. */
   closes: Record<number, number>;
@@ -22,7 +22,7 @@ export interface FuzzReport {
 }
 
 /** The side did what the document does not allow. */
-export class FuzzFailure extends Error {
+class FuzzFailure extends Error {
   override readonly name = 'FuzzFailure';
 
   constructor(side: Side, seed: number, batch: readonly WireFrame[], expected: Fate, found: unknown) {

@@ -38,7 +38,7 @@ const messageSchema = z.looseObject({
   seq: z.number().optional(),
 });
 
-export type Message = z.infer<typeof messageSchema>;
+type Message = z.infer<typeof messageSchema>;
 
 /** One raw connection. It checks nothing of what it sends and keeps nothing of what it receives. */
 export class Line {

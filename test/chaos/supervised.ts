@@ -1,6 +1,7 @@
 import { deferred } from '../../src/kit/flow.ts';
+import type { Ending } from '../support/child.ts';
 import { within } from '../support/until.ts';
-import type { Ending, Reserve, Worker } from './worker.ts';
+import type { ProcessPool, Worker } from './worker.ts';
 
 /** Real time for a process to end after it was asked to. Reached only by one that hangs. */
 const LEAVE_WITHIN_MS = 20_000;
@@ -9,9 +10,9 @@ const LEAVE_WITHIN_MS = 20_000;
  * Keeps one role of the world filled: starts its processes, one after the other, and ends them as the plan says. An
  * end that nobody has asked for is trouble.
  */
-export class Keeper<In extends object, Out extends { said: string }> {
+export class SupervisedProcess<In extends object, Out extends { said: string }> {
   readonly name: string;
-  readonly #reserve: Reserve<In, Out>;
+  readonly #pool: ProcessPool<In, Out>;
   readonly #startOrder: In;
   readonly #onSaid: (message: Out) => void;
   readonly #trouble = deferred<never>();
@@ -19,12 +20,12 @@ export class Keeper<In extends object, Out extends { said: string }> {
 
   constructor(
     name: string,
-    reserve: Reserve<In, Out>,
+    pool: ProcessPool<In, Out>,
     startOrder: In,
     onSaid: (message: Out) => void = () => {},
   ) {
     this.name = name;
-    this.#reserve = reserve;
+    this.#pool = pool;
     this.#startOrder = startOrder;
     this.#onSaid = onSaid;
     // Whoever runs the world listens; until then it must not count as unheard.
@@ -38,7 +39,7 @@ export class Keeper<In extends object, Out extends { said: string }> {
 
   /** Resolves when there is a process with the order to start; it may be killed before it has. */
   async start(): Promise<void> {
-    const worker = await this.#reserve.take();
+    const worker = await this.#pool.take();
     worker.onSaid(this.#onSaid);
     this.#worker = worker;
     void this.#watch(worker);
