@@ -1,9 +1,9 @@
 import type { Configuration } from './config/load.ts';
 import type { DefineConnector } from './connectors/connector.ts';
 import { Delegate } from './delegate/delegate.ts';
-import { openJournal } from './delegate/journal-file.ts';
-import { journalFolder } from './delegate/journal-folder.ts';
-import { stateKeyFrom } from './delegate/state-key.ts';
+import { openJournal } from './delegate/journal/file-journal.ts';
+import { journalFolder } from './delegate/journal/folder.ts';
+import { stateKeyFrom } from './delegate/state/state-key.ts';
 import { HttpClient } from './http/client.ts';
 import type { Redactor, Secret } from './kit/secret.ts';
 import type { Clock } from './kit/time.ts';

@@ -8,17 +8,23 @@ import type { Readiness } from '../observability/health.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
 import { keyOf, type DelegateIdentity, type Heartbeat, type Hello } from '../protocol/messages.ts';
-import { runConnectionLoop } from './connection-loop.ts';
-import { enrol } from './enrol.ts';
-import { loadIdentity, saveEnrolment, signConnectToken, type Enrolment, type Identity } from './identity.ts';
-import type { Journal } from './journal.ts';
-import { ManagerRefusal } from './manager-refusal.ts';
-import type { OutboxLimits } from './outbox.ts';
-import { Session } from './session.ts';
-import { lockState } from './state-lock.ts';
-import type { SignatureRules } from './task-signature.ts';
-import { dial, type Transport } from './transport.ts';
-import { Workload } from './workload.ts';
+import { runConnectionLoop } from './connection/connection-loop.ts';
+import { enrol } from './connection/enrol.ts';
+import {
+  loadIdentity,
+  saveEnrolment,
+  signConnectToken,
+  type Enrolment,
+  type Identity,
+} from './state/identity.ts';
+import type { Journal } from './journal/journal.ts';
+import { ManagerRefusal } from './connection/manager-refusal.ts';
+import type { OutboxLimits } from './tasks/outbox.ts';
+import { Session } from './connection/session.ts';
+import { lockState } from './state/state-lock.ts';
+import type { SignatureRules } from './tasks/task-signature.ts';
+import { dial, type Transport } from './connection/transport.ts';
+import { Workload } from './tasks/workload.ts';
 
 /**
  *   starting ─► enrolling ─► connecting ◄─► ready

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { Delegate, type DelegateOptions } from '../../src/delegate/delegate.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/outbox.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';

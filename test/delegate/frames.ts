@@ -1,5 +1,5 @@
 import type { TaskAssign, TaskRef, TaskResult } from '../../src/protocol/messages.ts';
-import { TaskEntry, type TaskState } from '../../src/delegate/task-state.ts';
+import { TaskEntry, type TaskState } from '../../src/delegate/tasks/task-state.ts';
 
 /** Frames and entries to begin from. */
 

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { openJournal, RETRY_EVERY_MS } from '../../src/delegate/journal-file.ts';
-import type { WorkloadOptions } from '../../src/delegate/workload.ts';
+import { openJournal, RETRY_EVERY_MS } from '../../src/delegate/journal/file-journal.ts';
+import type { WorkloadOptions } from '../../src/delegate/tasks/workload.ts';
 import { MIN_FRAME_BYTES } from '../../src/protocol/limits.ts';
 import { keyOf, type TaskResult } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
 import type { MemoryTransport } from '../support/memory-transport.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
-import { FaultyFolder } from './faulty-folder.ts';
+import { FaultyFolder } from './journal/faulty-folder.ts';
 import { assignOf, REF, resultOf } from './frames.ts';
 import { LEASE_MS, Room } from './room.ts';
 

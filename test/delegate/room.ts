@@ -1,8 +1,8 @@
 import { pino } from 'pino';
-import type { Journal } from '../../src/delegate/journal.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/outbox.ts';
-import { Session } from '../../src/delegate/session.ts';
-import { Workload, type WorkloadOptions } from '../../src/delegate/workload.ts';
+import type { Journal } from '../../src/delegate/journal/journal.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
+import { Session } from '../../src/delegate/connection/session.ts';
+import { Workload, type WorkloadOptions } from '../../src/delegate/tasks/workload.ts';
 import { Redactor } from '../../src/kit/secret.ts';
 import type { DelegateIdentity, Hello, Welcome } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';

@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
 import type { DelegateOptions } from '../../src/delegate/delegate.ts';
-import { openJournal, STALLED_AFTER_MS } from '../../src/delegate/journal-file.ts';
-import { lockText } from '../../src/delegate/lock-file.ts';
-import { whoAmI } from '../../src/delegate/process-facts.ts';
+import { openJournal, STALLED_AFTER_MS } from '../../src/delegate/journal/file-journal.ts';
+import { lockText } from '../../src/delegate/state/lock-file.ts';
+import { whoAmI } from '../../src/delegate/state/process-facts.ts';
 import { listenOnLoopback } from '../support/listen.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 import { until, within } from '../support/until.ts';
 import { delegatesUnderTest } from './delegate-under-test.ts';
-import { FaultyFolder } from './faulty-folder.ts';
+import { FaultyFolder } from './journal/faulty-folder.ts';
 import { REF } from './frames.ts';
 
 /** Longer than closing a journal waits for a disk. */

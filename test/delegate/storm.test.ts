@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { runConnectionLoop, type OpenSession } from '../../src/delegate/connection-loop.ts';
-import type { CloseInfo } from '../../src/delegate/transport.ts';
+import { runConnectionLoop, type OpenSession } from '../../src/delegate/connection/connection-loop.ts';
+import type { CloseInfo } from '../../src/delegate/connection/transport.ts';
 import { deferred } from '../../src/kit/flow.ts';
 import type { Clock, Timer } from '../../src/kit/time.ts';
 import type { Drain } from '../../src/protocol/messages.ts';

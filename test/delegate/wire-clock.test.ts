@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { pino } from 'pino';
-import { runConnectionLoop, type OpenSession } from '../../src/delegate/connection-loop.ts';
-import { ManagerRefusal } from '../../src/delegate/manager-refusal.ts';
-import { SessionNotOpened, type Session } from '../../src/delegate/session.ts';
+import { runConnectionLoop, type OpenSession } from '../../src/delegate/connection/connection-loop.ts';
+import { ManagerRefusal } from '../../src/delegate/connection/manager-refusal.ts';
+import { SessionNotOpened, type Session } from '../../src/delegate/connection/session.ts';
 import { deferred } from '../../src/kit/flow.ts';
 import type { Clock } from '../../src/kit/time.ts';
 import { retryAfterMs } from '../../src/kit/http-exchange.ts';

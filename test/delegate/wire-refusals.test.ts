@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { ManagerRefusal } from '../../src/delegate/manager-refusal.ts';
-import { dial } from '../../src/delegate/transport.ts';
+import { ManagerRefusal } from '../../src/delegate/connection/manager-refusal.ts';
+import { dial } from '../../src/delegate/connection/transport.ts';
 import { MAX_WAIT_MS } from '../../src/protocol/limits.ts';
 import { failureOf } from '../support/failure.ts';
 import { httpAnswer, type Door } from '../support/fault-proxy.ts';

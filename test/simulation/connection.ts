@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { WebSocket } from 'ws';
-import type { CloseInfo, Transport } from '../../src/delegate/transport.ts';
+import type { CloseInfo, Transport } from '../../src/delegate/connection/transport.ts';
 import { deferred, Mailbox } from '../../src/kit/flow.ts';
 import type { Timer } from '../../src/kit/time.ts';
 import type { WireFrame } from '../../src/protocol/codec.ts';

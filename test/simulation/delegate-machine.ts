@@ -1,11 +1,11 @@
 import { pino } from 'pino';
-import { runConnectionLoop } from '../../src/delegate/connection-loop.ts';
-import type { Journal, Recovered } from '../../src/delegate/journal.ts';
-import { openJournal } from '../../src/delegate/journal-file.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/outbox.ts';
-import { Session } from '../../src/delegate/session.ts';
-import type { Transport } from '../../src/delegate/transport.ts';
-import { Workload } from '../../src/delegate/workload.ts';
+import { runConnectionLoop } from '../../src/delegate/connection/connection-loop.ts';
+import type { Journal, Recovered } from '../../src/delegate/journal/journal.ts';
+import { openJournal } from '../../src/delegate/journal/file-journal.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
+import { Session } from '../../src/delegate/connection/session.ts';
+import type { Transport } from '../../src/delegate/connection/transport.ts';
+import { Workload } from '../../src/delegate/tasks/workload.ts';
 import type { TaskType } from '../../src/connectors/connector.ts';
 import { DelegateError, wrap } from '../../src/kit/errors.ts';
 import { Redactor } from '../../src/kit/secret.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { AppendFile, JournalFolder } from '../../src/delegate/journal-folder.ts';
+import type { AppendFile, JournalFolder } from '../../src/delegate/journal/folder.ts';
 import { seededRandom } from '../support/random.ts';
 import { rejectionOf } from '../support/failure.ts';
 import { SimulatedDisk, type Crash } from './disk.ts';

@@ -1,4 +1,4 @@
-import type { AppendFile, JournalFolder } from '../../src/delegate/journal-folder.ts';
+import type { AppendFile, JournalFolder } from '../../src/delegate/journal/folder.ts';
 import { deferred } from '../../src/kit/flow.ts';
 import type { Random } from '../support/random.ts';
 import type { SimulatedProcess } from './process.ts';

@@ -1,4 +1,4 @@
-import type { BegunTask, Journal } from '../../src/delegate/journal.ts';
+import type { BegunTask, Journal } from '../../src/delegate/journal/journal.ts';
 import { keyOf, type TaskResult } from '../../src/protocol/messages.ts';
 
 /** Keeps records for as long as the test runs. */

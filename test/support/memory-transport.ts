@@ -1,7 +1,7 @@
 import { deferred, Mailbox } from '../../src/kit/flow.ts';
 import { decodeToManager, encodeToDelegate, type WireFrame } from '../../src/protocol/codec.ts';
 import type { ToDelegate, ToManager } from '../../src/protocol/messages.ts';
-import type { CloseInfo, Transport } from '../../src/delegate/transport.ts';
+import type { CloseInfo, Transport } from '../../src/delegate/connection/transport.ts';
 
 const NO_CLOSE_FRAME = 1006;
 

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import type { ConnectorDeps, TaskContext, TaskType } from '../../src/connectors/connector.ts';
 import { servicenow as servicenowConnector } from '../../src/connectors/servicenow/index.ts';
-import { run as runPrepared, type Outcome } from '../../src/delegate/runner.ts';
+import { run as runPrepared, type Outcome } from '../../src/delegate/tasks/runner.ts';
 import type { DevelopmentCertificate, FakeAdfs } from '../../src/dev/fake-identity/index.ts';
 import {
   OAUTH,

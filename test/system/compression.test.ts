@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import { dial } from '../../src/delegate/transport.ts';
+import { dial } from '../../src/delegate/connection/transport.ts';
 import { startManager } from '../../src/manager/manager.ts';
 import { CONNECT_PATH, SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import { connectToken, enrol } from '../manager/support/scripted-delegate.ts';

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import { Delegate } from '../../../src/delegate/delegate.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../../src/delegate/outbox.ts';
+import { DEFAULT_OUTBOX_LIMITS } from '../../../src/delegate/tasks/outbox.ts';
 import { Mailbox } from '../../../src/kit/flow.ts';
 import { Redactor, Secret } from '../../../src/kit/secret.ts';
 import { systemClock } from '../../../src/kit/time.ts';

@@ -1,0 +1,135 @@
+import type { PreparedTask, TaskContext } from '../../connectors/connector.ts';
+import { DelegateError, wrap, type WireError } from '../../kit/errors.ts';
+import type { Redactor } from '../../kit/secret.ts';
+import { jsonSchema, type Json, type TaskEffect } from '../../protocol/messages.ts';
+import type { BegunTask } from '../journal/journal.ts';
+import type { StopReason } from './task-state.ts';
+
+/** How a task ended, ready for the wire: scrubbed, and within the lengths of a frame's fields. */
+export type Outcome =
+  { outcome: 'succeeded'; output: Json } | { outcome: 'failed' | 'cancelled' | 'unknown'; error: WireError };
+
+/** Longest message or hint that an error or a reject carries to the manager, in characters. */
+export const MAX_ERROR_TEXT = 4_000;
+
+/** Runs the work to its end, whatever that is; never rejects. */
+export async function run(
+  prepared: PreparedTask,
+  context: TaskContext,
+  fate: { effect: TaskEffect; stopReason: () => StopReason | undefined; redactor: Redactor },
+): Promise<Outcome> {
+  try {
+    const output = await prepared.run(context);
+    return { outcome: 'succeeded', output: jsonSchema.parse(fate.redactor.scrubDeep(output)) };
+  } catch (thrown) {
+    const error = wrap(thrown);
+    const reason = fate.stopReason();
+    // What a library throws when it is aborted is nothing unexpected.
+    if (error.code === 'internal' && reason === undefined) {
+      context.log.warn({ err: thrown }, 'a task failed unexpectedly');
+    }
+    return scrubbed(outcomeOf(error, reason, fate.effect), fate.redactor);
+  }
+}
+
+/** A task that was stopped, or could not be recorded, before its work began. */
+export function outcomeOfUnstarted(thrown: unknown, reason: StopReason | undefined): Outcome {
+  return outcomeOf(wrap(thrown), reason, 'reads');
+}
+
+/** A task of which the run before left no more than that it was begun. */
+export function outcomeOfInterrupted({ name, effect, receivedAt, startedAt }: BegunTask): Outcome {
+  const mayHaveWritten = effect === 'writes' && startedAt !== undefined;
+  const begun = startedAt === undefined ? '' : ` and may have worked on it from ${startedAt} on`;
+  const error = new DelegateError(
+    'interrupted',
+    `The delegate ended in the middle of ${name}: it took the task at ${receivedAt}${begun}.`,
+    {
+      category: mayHaveWritten ? 'ambiguous' : 'unavailable',
+      retryable: !mayHaveWritten,
+      hint: mayHaveWritten ? UNKNOWN_HINT : 'Nothing was changed. Start it again.',
+    },
+  );
+  return { outcome: mayHaveWritten ? 'unknown' : 'failed', error: error.toWire() };
+}
+
+/**
+ * The one place that turns an ending into an outcome. "Stopped or failed?" is asked of the reason that the
+ * delegate itself gave, not of the error's looks: an aborted request throws whatever its library likes.
+ */
+export function outcomeOf(
+  error: DelegateError,
+  reason: StopReason | undefined,
+  effect: TaskEffect,
+): Extract<Outcome, { error: WireError }> {
+  // An error that nobody foresaw says nothing of what was done before it.
+  const isVague = reason !== undefined || error.category === 'ambiguous' || error.code === 'internal';
+  const mayHaveWritten = effect === 'writes' && isVague;
+  if (mayHaveWritten) {
+    const cause = reason === undefined ? error : stopError(reason);
+    return {
+      outcome: 'unknown',
+      error: { ...cause.toWire(), category: 'ambiguous', retryable: false, hint: UNKNOWN_HINT },
+    };
+  }
+  if (reason === undefined) return { outcome: 'failed', error: error.toWire() };
+  return { outcome: reason === 'cancelled' ? 'cancelled' : 'failed', error: stopError(reason).toWire() };
+}
+
+export const UNKNOWN_HINT =
+  'The change may or may not have been made: look at the record before doing it again.';
+
+function stopError(reason: StopReason): DelegateError {
+  switch (reason) {
+    case 'cancelled':
+      return new DelegateError('cancelled', 'The manager cancelled the task.', { category: 'cancelled' });
+    case 'deadline':
+      return new DelegateError('timeout', 'The task did not end within its time limit.', {
+        category: 'timeout',
+        retryable: true,
+        hint: 'If it happens again, ServiceNow or the token server answers too slowly for this limit.',
+      });
+    case 'shutdown':
+      return new DelegateError('interrupted', 'The delegate was stopped before the task ended.', {
+        category: 'unavailable',
+        retryable: true,
+        hint: 'Start it again; another delegate, or this one after its restart, will take it.',
+      });
+    case 'lease-lost':
+      return new DelegateError('lease-lost', 'The delegate lost its connection for longer than the lease.', {
+        category: 'unavailable',
+        retryable: true,
+      });
+    case 'discarded':
+      return new DelegateError('discarded', 'The task was given to another attempt.', {
+        category: 'cancelled',
+      });
+  }
+}
+
+function scrubbed(outcome: Extract<Outcome, { error: WireError }>, redactor: Redactor): Outcome {
+  const { error } = outcome;
+  const clip = (text: string): string => redactor.scrub(text).slice(0, MAX_ERROR_TEXT);
+  return {
+    outcome: outcome.outcome,
+    error: {
+      ...error,
+      message: clip(error.message),
+      ...(error.hint === undefined ? {} : { hint: clip(error.hint) }),
+      ...(error.details === undefined
+        ? {}
+        : {
+            details: Object.fromEntries(
+              Object.entries(error.details).map(([key, value]) => [
+                key,
+                typeof value === 'string'
+                  ? clip(value)
+                  : typeof value === 'object' && value !== null
+                    ? value.map(clip)
+                    : value,
+              ]),
+            ),
+          }),
+    },
+  };
+}

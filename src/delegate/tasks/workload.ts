@@ -1,0 +1,388 @@
+import type { PreparedTask, TaskContext, TaskType } from '../../connectors/connector.ts';
+import { wrap } from '../../kit/errors.ts';
+import { untilAborted } from '../../kit/flow.ts';
+import type { Redactor } from '../../kit/secret.ts';
+import { toTimestamp, type Clock } from '../../kit/time.ts';
+import { MAX_PROGRESS_PER_SECOND, MAX_TIMEOUT_MS } from '../../protocol/limits.ts';
+import {
+  type DelegateIdentity,
+  type TaskAssign,
+  type TaskRef,
+  type TaskResult,
+} from '../../protocol/messages.ts';
+import type { Logger } from '../../observability/logger.ts';
+import { judgeAssign } from './intake.ts';
+import type { Journal } from '../journal/journal.ts';
+import { Leases } from './lease.ts';
+import { Outbox, type Channel, type OutboxLimits } from './outbox.ts';
+import { outcomeOfUnstarted, run, type Outcome } from './runner.ts';
+import { resultOf, resultOfInterrupted } from './task-result.ts';
+import { signatureFault, type SignatureRules } from './task-signature.ts';
+import { TaskEntry, TaskTable, type TaskState } from './task-state.ts';
+
+export interface WorkloadOptions {
+  taskTypes: readonly TaskType[];
+  capacity: number;
+  outboxLimits: OutboxLimits;
+  clock: Clock;
+  log: Logger;
+  redactor: Redactor;
+  /** Who this delegate is; known once it has enrolled. */
+  identity: () => DelegateIdentity;
+  signatureRules: () => SignatureRules;
+}
+
+/**
+ * The delegate's tasks, from assign to acknowledged result. It outlives every session: a session only brings
+ * frames in and offers a channel out.
+ */
+export class Workload {
+  readonly #options: WorkloadOptions;
+  readonly #table = new TaskTable();
+  readonly #leases: Leases;
+  readonly #lives = new Set<Promise<void>>();
+  readonly outbox: Outbox;
+  #openJournal: Journal | undefined;
+  #channel: Channel | undefined;
+  #draining = false;
+  /** Called when a slot became free, so that credit can be raised. */
+  onSlotFree: () => void = () => {};
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+    this.#leases = new Leases(options.clock, (ref) => this.#leaseLost(ref));
+    this.outbox = new Outbox(options.outboxLimits);
+    this.outbox.onReplaced = (result) => this.#record(this.#journal.finish(result));
+  }
+
+  /** Takes up what the run before left, and records in this journal from then on. Comes before the first session. */
+  async recover(journal: Journal): Promise<void> {
+    this.#openJournal = journal;
+    journal.onWritable = () => this.onSlotFree();
+    const { begun, finished, ended } = journal.recover();
+    for (const ref of ended) this.#table.rememberEnded(ref);
+    const interrupted = begun.map((task) => resultOfInterrupted(task, this.#options.clock.now()));
+    await Promise.all(interrupted.map((result) => this.#keep(result)));
+    for (const result of [...finished, ...interrupted]) {
+      this.#table.add(TaskEntry.finishedBefore(result));
+      this.outbox.put(result);
+    }
+  }
+
+  get #journal(): Journal {
+    if (this.#openJournal === undefined) throw new Error('a task came before the journal');
+    return this.#openJournal;
+  }
+
+  // --- what sessions and the delegate read ------------------------------------------------------------------
+
+  /** Begun on disk and not finished, in order of arrival: what the protocol calls running. */
+  running(): TaskRef[] {
+    const begun = this.#table.unfinished().filter(({ state }) => state.at !== 'accepting');
+    return begun.map(({ ref }) => ref);
+  }
+
+  /** For the line that says what a shutdown still waits for. */
+  waitingFor(): { taskId: string; attempt: number; name: string; ageMs: number }[] {
+    const now = this.#options.clock.monotonic();
+    return this.#table
+      .active()
+      .map((entry) => ({ ...entry.ref, name: entry.name, ageMs: Math.round(now - entry.receivedAt) }));
+  }
+
+  /** Whether tasks and results can be recorded at present. */
+  get recording(): boolean {
+    return this.#openJournal?.writable ?? false;
+  }
+
+  /** Slots that may be granted now. A delegate that leaves, or could not keep another result, has none. */
+  get freeSlots(): number {
+    if (this.#draining || !this.recording) return 0;
+    const slots = Math.min(this.#options.capacity, this.outbox.room);
+    return Math.max(0, slots - this.#table.occupied);
+  }
+
+  /** Why another task could not be kept; undefined if it could. */
+  #noRoom(): string | undefined {
+    if (!this.recording) return CANNOT_RECORD;
+    if (this.#table.occupied < this.outbox.room) return undefined;
+    return 'Too many results wait for acknowledgement; the delegate takes no more work.';
+  }
+
+  // --- what sessions bring ----------------------------------------------------------------------------------
+
+  /** Results and progress go to this channel from now on; accepts and results that wait for an ack go at once. */
+  attach(channel: Channel, leaseMs: number): void {
+    this.#channel = channel;
+    this.#leases.leaseMs = leaseMs;
+    // Accepted on another connection, after this one had said what runs: the answer may never come by that one.
+    for (const entry of this.#table.unfinished()) {
+      if (entry.state.at !== 'accepting' && !entry.acceptAcknowledged) {
+        channel.send({ type: 'task.accept', ...entry.ref });
+      }
+    }
+    this.outbox.attach(channel);
+  }
+
+  detach(channel: Channel): void {
+    if (this.#channel === channel) this.#channel = undefined;
+    this.outbox.detach(channel);
+  }
+
+  /** Answers one assign on the channel that it came by. Resolves when the next frame may be handled. */
+  async assign(assign: TaskAssign, channel: Channel, withinCredit: boolean): Promise<void> {
+    const { clock, log, taskTypes } = this.#options;
+    const receivedAt = clock.monotonic();
+    const ref = { taskId: assign.taskId, attempt: assign.attempt };
+    const fault = await signatureFault(assign, this.#options.signatureRules(), clock.now());
+    const verdict = judgeAssign(assign, {
+      known: this.#table.latest(assign.taskId),
+      endedAttempt: this.#table.endedAttempt(assign.taskId),
+      leaving: this.#table.leaving(assign.taskId),
+      draining: this.#draining,
+      withinCredit,
+      noRoom: this.#noRoom(),
+      signatureFault: fault,
+      taskTypes,
+    });
+    switch (verdict.is) {
+      case 'accept-again':
+        // Not before the begin record is durable; the first accept is then still to come.
+        if (this.#table.get(ref)?.state.at !== 'accepting') channel.send({ type: 'task.accept', ...ref });
+        return;
+      case 'result-again':
+        this.outbox.sendAgain(ref);
+        return;
+      case 'reject':
+        log.warn({ ...ref, task: assign.name, code: verdict.code, why: verdict.message }, 'task rejected');
+        channel.send({ type: 'task.reject', ...ref, code: verdict.code, message: verdict.message });
+        return;
+      case 'accept': {
+        const { type, prepared, replaces } = verdict;
+        const entry = new TaskEntry({ ref, name: type.name, effect: type.effect, receivedAt });
+        entry.isBlocked = replaces !== undefined;
+        if (replaces?.discarded === false) this.#discard(replaces, 'replaced by a higher attempt');
+        this.#table.add(entry);
+        const timeoutMs = Math.min(assign.timeoutMs, MAX_TIMEOUT_MS);
+        const life = this.#live(entry, prepared, timeoutMs, channel, replaces)
+          .catch((error: unknown) => log.error({ ...ref, err: error }, 'a task was abandoned'))
+          .finally(() => this.#lives.delete(life));
+        this.#lives.add(life);
+      }
+    }
+  }
+
+  /** `accept.ack`, or a welcome that does not name the task as lost. */
+  acceptAcknowledged(refs: readonly TaskRef[]): void {
+    for (const ref of refs) this.#table.get(ref)?.acknowledgeAccept();
+  }
+
+  cancel(ref: TaskRef, reason: string): void {
+    this.#table.get(ref)?.stop('cancelled', reason);
+  }
+
+  /** The manager has given these up: the work stops at once and its result, finished or not, is nobody's. */
+  lost(refs: readonly TaskRef[]): void {
+    for (const ref of refs) {
+      const entry = this.#table.get(ref);
+      if (entry !== undefined) this.#discard(entry, 'the manager has given the task up');
+    }
+  }
+
+  leasesRenewed(refs: readonly TaskRef[], from: number): void {
+    this.#leases.renew(refs, from);
+  }
+
+  resultAcknowledged(ref: TaskRef): void {
+    if (!this.outbox.acknowledge(ref)) return;
+    const entry = this.#table.get(ref);
+    if (entry !== undefined) this.#table.acknowledge(entry);
+    this.#record(this.#journal.forget(ref));
+    this.onSlotFree();
+  }
+
+  // --- leaving ----------------------------------------------------------------------------------------------
+
+  /** No more credit, and every assign that still comes is rejected. What runs goes on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  stopAll(message: string): void {
+    for (const entry of this.#table.active()) entry.stop('shutdown', message);
+  }
+
+  /** Resolves when no task runs and every result is recorded. */
+  async idle(): Promise<void> {
+    while (this.#lives.size > 0) await Promise.all(this.#lives);
+  }
+
+  // --- one task ---------------------------------------------------------------------------------------------
+
+  /** The way of one task, in order: begin on disk, accept, work, result on disk, result on its way. */
+  async #live(
+    entry: TaskEntry,
+    prepared: PreparedTask,
+    timeoutMs: number,
+    channel: Channel,
+    replaces: TaskEntry | undefined,
+  ): Promise<void> {
+    const { clock } = this.#options;
+    const receivedWall = clock.now();
+    const deadline = clock.after(timeoutMs - (clock.monotonic() - entry.receivedAt), () =>
+      entry.stop('deadline', `not ended within ${timeoutMs} ms`),
+    );
+    try {
+      // Two attempts of one task never run side by side, here least of all.
+      await replaces?.ended.promise;
+      entry.isBlocked = false;
+      if (entry.discarded || !(await this.#begin(entry, receivedWall, channel))) return;
+      this.#move(entry, { at: 'accepted' });
+      const accept = { type: 'task.accept', ...entry.ref } as const;
+      // The delegate may have moved to another connection meanwhile.
+      if (!channel.send(accept)) this.#channel?.send(accept);
+      if (entry.effect === 'writes') this.#leases.grant(entry.ref, clock.monotonic());
+
+      const { outcome, startedAt } = await this.#work(entry, prepared, entry.receivedAt + timeoutMs);
+      if (entry.discarded) return;
+      const result = resultOf(entry, outcome, this.#options.identity(), {
+        receivedWall,
+        receivedAt: entry.receivedAt,
+        startedAt,
+        finishedAt: clock.monotonic(),
+      });
+      await this.#keep(result);
+      if (entry.discarded) return;
+      this.#move(entry, { at: 'finished', result });
+      this.outbox.put(result);
+    } finally {
+      deadline.cancel();
+      this.#leases.drop(entry.ref);
+      this.#table.release(entry);
+      entry.ended.resolve();
+      if (entry.discarded) this.#record(this.#journal.forget(entry.ref));
+      this.onSlotFree();
+    }
+  }
+
+  /** False if the task is not to go on: it was discarded meanwhile, or could not be recorded and is given back. */
+  async #begin(entry: TaskEntry, receivedWall: number, channel: Channel): Promise<boolean> {
+    const { log, identity } = this.#options;
+    const { ref, name, effect } = entry;
+    try {
+      const receivedAt = toTimestamp(receivedWall);
+      await this.#journal.begin({ ref, name, effect, receivedAt, delegate: identity() });
+      return !entry.discarded;
+    } catch (thrown) {
+      log.error({ ...ref, ...wrap(thrown).toWire() }, 'the task is given back');
+      this.#table.giveBack(entry);
+      channel.send({ type: 'task.reject', ...ref, code: 'outbox-full', message: CANNOT_RECORD });
+      return false;
+    }
+  }
+
+  /** `startedAt` is monotonic; undefined if the work never began. */
+  async #work(
+    entry: TaskEntry,
+    prepared: PreparedTask,
+    deadline: number,
+  ): Promise<{ outcome: Outcome; startedAt: number | undefined }> {
+    const { clock, redactor } = this.#options;
+    try {
+      if (entry.effect === 'writes') {
+        await untilAborted(entry.acknowledged.promise, entry.signal);
+        // From here on a crash leaves the question whether anything was written.
+        await this.#journal.start(entry.ref, toTimestamp(clock.now()));
+      }
+      entry.signal.throwIfAborted();
+    } catch (thrown) {
+      return { outcome: outcomeOfUnstarted(thrown, entry.stopReason), startedAt: undefined };
+    }
+    this.#move(entry, { at: 'running' });
+    const startedAt = clock.monotonic();
+    const context = this.#contextOf(entry, deadline);
+    const outcome = await run(prepared, context, {
+      effect: entry.effect,
+      stopReason: () => entry.stopReason,
+      redactor,
+    });
+    return { outcome, startedAt };
+  }
+
+  #contextOf(entry: TaskEntry, deadline: number): TaskContext {
+    const { clock, log, redactor } = this.#options;
+    let seq = 0;
+    let lastSentAt = -Infinity;
+    return {
+      signal: entry.signal,
+      deadline,
+      clock,
+      log: log.child({ taskId: entry.ref.taskId, attempt: entry.ref.attempt, task: entry.name }),
+      fence: () => {
+        this.#leases.check(entry.ref);
+        entry.signal.throwIfAborted();
+      },
+      progress: (message) => {
+        const now = clock.monotonic();
+        if (now - lastSentAt < 1_000 / MAX_PROGRESS_PER_SECOND || entry.signal.aborted) return;
+        lastSentAt = now;
+        this.#channel?.send({
+          type: 'task.progress',
+          ...entry.ref,
+          seq: seq++,
+          message: redactor.scrub(message),
+        });
+      },
+    };
+  }
+
+  /** Resolves when the result is on disk, or the disk refused: then it is sent from memory, which is better than not. */
+  async #keep(result: TaskResult): Promise<void> {
+    try {
+      await this.#journal.finish(result);
+    } catch (thrown) {
+      const { taskId, attempt } = result;
+      const why = wrap(thrown).toWire();
+      this.#options.log.error({ taskId, attempt, ...why }, 'a result is kept in memory alone');
+    }
+  }
+
+  #discard(entry: TaskEntry, message: string): void {
+    entry.discard(message);
+    this.#table.discard(entry);
+    this.#leases.drop(entry.ref);
+    if (entry.state.at === 'finished') {
+      this.outbox.acknowledge(entry.ref);
+      this.#record(this.#journal.forget(entry.ref));
+      this.onSlotFree();
+    }
+    this.#options.log.info({ ...entry.ref, task: entry.name, why: message }, 'task discarded');
+  }
+
+  /** Only work that may write holds a lease: reading may finish, and its result waits for a connection. */
+  #leaseLost(ref: TaskRef): void {
+    this.#table.get(ref)?.stop('lease-lost', 'no heartbeat was acknowledged for as long as the lease lasts');
+  }
+
+  #move(entry: TaskEntry, state: TaskState): void {
+    const ended =
+      state.at === 'finished' ? { outcome: state.result.outcome, ...errorCode(state.result) } : {};
+    this.#options.log.info(
+      { ...entry.ref, task: entry.name, from: entry.state.at, to: state.at, ...ended },
+      'task',
+    );
+    entry.state = state;
+  }
+
+  /** Something that nobody waits for, and whose failure must still be heard. */
+  #record(promise: Promise<void>): void {
+    // The journal tells once that the disk fails, and makes up for the record when it takes one again.
+    promise.catch((error: unknown) => this.#options.log.debug({ err: error }, 'not recorded for now'));
+  }
+}
+
+const CANNOT_RECORD = 'The delegate cannot record tasks on its disk at present; its log says why.';
+
+function errorCode(result: TaskResult): { code?: string } {
+  return result.outcome === 'succeeded' ? {} : { code: result.error.code };
+}

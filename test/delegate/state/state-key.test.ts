@@ -1,0 +1,37 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { expect } from 'chai';
+import { stateKeyFrom } from '../../../src/delegate/state/state-key.ts';
+import { Secret } from '../../../src/kit/secret.ts';
+
+const identityKey = generateKeyPairSync('ed25519').privateKey;
+const other = generateKeyPairSync('ed25519').privateKey;
+const operatorKey = new Secret(Buffer.alloc(32, 7).toString('base64'));
+
+const managerUrl = 'https://manager.example.com';
+
+describe('the state key', () => {
+  it('is the same at every start, and another for every identity', () => {
+    const key = stateKeyFrom({ operatorKey: undefined, identityKey, managerUrl });
+    expect(key).to.have.lengthOf(32);
+    expect(stateKeyFrom({ operatorKey: undefined, identityKey, managerUrl }).equals(key)).to.equal(true);
+    expect(stateKeyFrom({ operatorKey: undefined, identityKey: other, managerUrl }).equals(key)).to.equal(
+      false,
+    );
+  });
+
+  it('is the operator’s alone if there is one: a new identity reads what the old one wrote', () => {
+    const key = stateKeyFrom({ operatorKey, identityKey, managerUrl });
+    expect(stateKeyFrom({ operatorKey, identityKey: other, managerUrl }).equals(key)).to.equal(true);
+    expect(key.equals(Buffer.alloc(32, 7)), 'derived, not used as it is').to.equal(false);
+  });
+
+  it('is another for every manager, so that none gets what was done for another', () => {
+    const elsewhere = 'https://manager.example.com/eu';
+    for (const key of [undefined, operatorKey]) {
+      const [here, there] = [managerUrl, elsewhere].map((url) =>
+        stateKeyFrom({ operatorKey: key, identityKey, managerUrl: url }),
+      );
+      expect(there?.equals(here ?? Buffer.alloc(0))).to.equal(false);
+    }
+  });
+});
