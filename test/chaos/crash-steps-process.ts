@@ -6,7 +6,6 @@ import { Delegate } from '../../src/delegate/delegate.ts';
 import { openJournal } from '../../src/delegate/journal/file-journal.ts';
 import { journalFolder } from '../../src/delegate/journal/folder.ts';
 import type { Journal } from '../../src/delegate/journal/journal.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
 import { stateKeyFrom } from '../../src/delegate/state/state-key.ts';
 import { untilAborted } from '../../src/kit/flow.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
@@ -14,6 +13,7 @@ import { systemClock } from '../../src/kit/time.ts';
 import type { TaskEffect } from '../../src/protocol/messages.ts';
 import { plainSend } from '../delegate/plain-send.ts';
 import { crashOrder, type CrashOrder, type CrashPoint, type CrashSaid } from './crash-steps.ts';
+import { ROOMY } from '../support/outbox-limits.ts';
 
 /** A delegate, its journal on a real disk, that is killed by SIGKILL at one point of the way of a task. */
 
@@ -97,7 +97,7 @@ async function run(order: CrashOrder): Promise<void> {
     taskSigningKeys: undefined,
     requireSignedTasks: false,
     shutdownGraceMs: 25_000,
-    outboxLimits: DEFAULT_OUTBOX_LIMITS,
+    outboxLimits: ROOMY,
     openJournal: async ({ privateKey }) => {
       const key = stateKeyFrom({
         operatorKey: undefined,

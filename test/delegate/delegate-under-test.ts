@@ -1,6 +1,5 @@
 import { inspect } from 'node:util';
 import { Delegate, type DelegateOptions } from '../../src/delegate/delegate.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
@@ -11,6 +10,7 @@ import { tempDirs } from '../support/temp-dir.ts';
 import { until, within } from '../support/until.ts';
 import { plainSend } from './plain-send.ts';
 import { Workshop } from './work.ts';
+import { ROOMY } from '../support/outbox-limits.ts';
 
 export const ENROLMENT_TOKEN = 'enrolment-token-for-tests';
 
@@ -68,7 +68,7 @@ export function delegatesUnderTest(): (
       taskSigningKeys: undefined,
       requireSignedTasks: false,
       shutdownGraceMs: 25_000,
-      outboxLimits: DEFAULT_OUTBOX_LIMITS,
+      outboxLimits: ROOMY,
       openJournal: () => Promise.resolve(memoryJournal()),
       send: plainSend,
       redactor,

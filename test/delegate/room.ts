@@ -1,6 +1,5 @@
 import { pino } from 'pino';
 import type { Journal } from '../../src/delegate/journal/journal.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
 import { Session } from '../../src/delegate/connection/session.ts';
 import { Workload, type WorkloadOptions } from '../../src/delegate/tasks/workload.ts';
 import { Redactor } from '../../src/kit/secret.ts';
@@ -12,6 +11,7 @@ import { welcome } from '../support/scripted-manager.ts';
 import { within } from '../support/until.ts';
 import { resultOf } from './frames.ts';
 import { Workshop } from './work.ts';
+import { ROOMY } from '../support/outbox-limits.ts';
 
 export const HEARTBEAT_MS = 10_000;
 export const LEASE_MS = 30_000;
@@ -40,7 +40,7 @@ export class Room {
     this.workload = new Workload({
       taskTypes: this.workshop.types,
       capacity: 4,
-      outboxLimits: DEFAULT_OUTBOX_LIMITS,
+      outboxLimits: ROOMY,
       clock: this.clock,
       log: this.log,
       redactor: new Redactor(),

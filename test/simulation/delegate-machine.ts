@@ -2,7 +2,6 @@ import { pino } from 'pino';
 import { runConnectionLoop } from '../../src/delegate/connection/connection-loop.ts';
 import type { Journal, Recovered } from '../../src/delegate/journal/journal.ts';
 import { openJournal } from '../../src/delegate/journal/file-journal.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../src/delegate/tasks/outbox.ts';
 import { Session } from '../../src/delegate/connection/session.ts';
 import type { Transport } from '../../src/delegate/connection/transport.ts';
 import { Workload } from '../../src/delegate/tasks/workload.ts';
@@ -19,6 +18,7 @@ import { simulatedTasks, type Ledger } from './ledger.ts';
 import type { Network } from './network.ts';
 import { SimulatedProcess } from './process.ts';
 import type { SimulatedTime } from './time.ts';
+import { ROOMY } from '../support/outbox-limits.ts';
 
 const STATE_KEY = Buffer.alloc(32, 7);
 /** An upgrade that is not answered is given up. */
@@ -130,7 +130,7 @@ class DelegateRun {
     this.workload = new Workload({
       taskTypes: this.#taskTypes,
       capacity: machine.capacity,
-      outboxLimits: DEFAULT_OUTBOX_LIMITS,
+      outboxLimits: ROOMY,
       clock: process.clock,
       log: this.#log,
       redactor: new Redactor(),

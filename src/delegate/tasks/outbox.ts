@@ -10,8 +10,6 @@ export interface OutboxLimits {
   readonly maxBytes: number;
 }
 
-export const DEFAULT_OUTBOX_LIMITS: OutboxLimits = { maxResults: 1_000, maxBytes: 16 * 1_048_576 };
-
 /**
  * No further result is handed to a channel while this much of them is not on the wire. On a slow line heartbeats
  * queue behind what was handed over: all of it at once would outlast the lease, on every connection again.
@@ -52,7 +50,7 @@ export class Outbox {
   /** Called with what has taken the place of a result that was too large for its session. */
   onReplaced: (result: TaskResult) => void = () => {};
 
-  constructor(limits: OutboxLimits = DEFAULT_OUTBOX_LIMITS) {
+  constructor(limits: OutboxLimits) {
     this.#limits = limits;
   }
 

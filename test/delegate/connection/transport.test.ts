@@ -11,6 +11,7 @@ import { portOf } from '../../support/listen.ts';
 import { until, within } from '../../support/until.ts';
 import { leavesNothingOpen } from '../../support/open-handles.ts';
 import { resultOf } from '../frames.ts';
+import { ROOMY } from '../../support/outbox-limits.ts';
 
 describe('a transport whose peer reads slowly', () => {
   let server: WebSocketServer;
@@ -54,7 +55,7 @@ describe('a transport whose peer reads slowly', () => {
       maxFrameBytes: MAX_FRAME_BYTES,
       send: (message: ToManager, onSent) => transport.send(encodeToManager(message), onSent),
     };
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     const output = 'x'.repeat(MAX_FRAME_BYTES - 4_096);
     const attempts = Array.from({ length: 40 }, (_, index) => index + 1);
     for (const attempt of attempts) outbox.put(resultOf({ taskId: 't', attempt }, output));

@@ -1,16 +1,12 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import {
-  DEFAULT_OUTBOX_LIMITS,
-  Outbox,
-  SEND_WINDOW_BYTES,
-  type Channel,
-} from '../../../src/delegate/tasks/outbox.ts';
+import { Outbox, SEND_WINDOW_BYTES, type Channel } from '../../../src/delegate/tasks/outbox.ts';
 import { fitResult } from '../../../src/delegate/tasks/task-result.ts';
 import { encodeToManager } from '../../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES, MIN_FRAME_BYTES } from '../../../src/protocol/limits.ts';
 import { keyOf, type TaskRef, type TaskResult, type ToManager } from '../../../src/protocol/messages.ts';
 import { REF, resultOf } from '../frames.ts';
+import { ROOMY } from '../../support/outbox-limits.ts';
 
 class RecordingChannel implements Channel {
   readonly maxFrameBytes: number;
@@ -49,7 +45,7 @@ const refOf = (n: number): TaskRef => ({ taskId: `t-${n}`, attempt: 1 });
 
 describe('the outbox', () => {
   it('keeps a result across five cuts, and forgets it at its acknowledgement', () => {
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     outbox.put(resultOf(REF));
     for (let cut = 0; cut < 5; cut += 1) {
       const channel = new RecordingChannel();
@@ -63,7 +59,7 @@ describe('the outbox', () => {
   });
 
   it('is not silenced by the late end of an older session', () => {
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     const [old, current] = [new RecordingChannel(), new RecordingChannel()];
     outbox.attach(old);
     outbox.attach(current);
@@ -74,7 +70,7 @@ describe('the outbox', () => {
   });
 
   it('tells everybody who waits that it is empty, each time it becomes so', async () => {
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     await outbox.emptied();
     for (let round = 0; round < 2; round += 1) {
       outbox.put(resultOf(REF));
@@ -89,7 +85,7 @@ describe('the outbox', () => {
   });
 
   it('has room for so many results, and takes even those beyond', () => {
-    const outbox = new Outbox({ ...DEFAULT_OUTBOX_LIMITS, maxResults: 3 });
+    const outbox = new Outbox({ ...ROOMY, maxResults: 3 });
     const room = [1, 2, 3, 4].map((n) => {
       outbox.put(resultOf(refOf(n)));
       return outbox.room;
@@ -122,7 +118,7 @@ describe('the outbox', () => {
   });
 
   it('tells the same story in a later session that has more room', () => {
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     const [narrow, wide] = [new RecordingChannel(MIN_FRAME_BYTES), new RecordingChannel()];
     outbox.put(resultOf(REF, 'x'.repeat(2 * MIN_FRAME_BYTES)));
     outbox.attach(narrow);
@@ -132,7 +128,7 @@ describe('the outbox', () => {
   });
 
   it('gives a line that takes nothing one window, and the rest in order as it takes it', () => {
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     const line = new SlowChannel();
     for (let n = 0; n < 10; n += 1) outbox.put(resultOf(refOf(n), 'x'.repeat(SEND_WINDOW_BYTES / 4)));
     outbox.attach(line);
@@ -145,7 +141,7 @@ describe('the outbox', () => {
   });
 
   it('does not count for a new line what an older one still holds', () => {
-    const outbox = new Outbox();
+    const outbox = new Outbox(ROOMY);
     const [old, current] = [new SlowChannel(), new SlowChannel()];
     const half = 'x'.repeat(SEND_WINDOW_BYTES / 2);
     for (const n of [0, 1, 2]) outbox.put(resultOf(refOf(n), half));
@@ -169,7 +165,7 @@ describe('the outbox', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const outbox = new Outbox();
+        const outbox = new Outbox(ROOMY);
         const waiting: string[] = [];
         const channels: RecordingChannel[] = [];
         let attached: RecordingChannel | undefined;

@@ -3,7 +3,6 @@ import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import { Delegate } from '../../../src/delegate/delegate.ts';
-import { DEFAULT_OUTBOX_LIMITS } from '../../../src/delegate/tasks/outbox.ts';
 import { Mailbox } from '../../../src/kit/flow.ts';
 import { Redactor, Secret } from '../../../src/kit/secret.ts';
 import { systemClock } from '../../../src/kit/time.ts';
@@ -13,6 +12,7 @@ import { listenOnLoopback } from '../../support/listen.ts';
 import { memoryJournal } from '../../support/memory-journal.ts';
 import { within } from '../../support/until.ts';
 import { Line, type Script, type Side } from './line.ts';
+import { ROOMY } from '../../support/outbox-limits.ts';
 
 const DELEGATE_ID = 'dlg-1';
 
@@ -88,7 +88,7 @@ export async function startDelegateSide(stateDir: string): Promise<Side> {
     taskSigningKeys: undefined,
     requireSignedTasks: false,
     shutdownGraceMs: 25_000,
-    outboxLimits: DEFAULT_OUTBOX_LIMITS,
+    outboxLimits: ROOMY,
     openJournal: () => Promise.resolve(memoryJournal()),
     send: plainSend,
     redactor: new Redactor(),
