@@ -17,7 +17,7 @@ const MAX_STATE_BYTES = 512 * 1_024;
 
 export interface SeedReport {
   readonly plan: Plan;
-  /** How many tasks ended in which way, `done` being the lines in the ledger. */
+  /** How many tasks ended in which way, and how many lines are in the ledger. */
   readonly counts: Readonly<Record<string, number>>;
   /** Those that left the manager, copies that the line made not included. */
   readonly assigns: number;
@@ -35,7 +35,7 @@ export async function runSeed(plan: Plan, pools: ProcessPools): Promise<SeedRepo
   const rows = readChronicle(paths.chronicle);
   const ledger = readLedger(paths.ledger);
   const stories = storiesOf(rows);
-  const counts: Record<string, number> = { done: ledger.length };
+  const counts: Record<string, number> = { 'lines in the ledger': ledger.length };
   for (const story of stories) {
     const outcome = endingOf(story)?.outcome ?? 'open';
     counts[outcome] = (counts[outcome] ?? 0) + 1;
