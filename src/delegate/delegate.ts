@@ -38,7 +38,7 @@ export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'drainin
  * Time after the grace for aborted tasks to end, and as long again for results to be acknowledged. With the default
  * grace, and a second for the close, a stop stays below the 30 s that Kubernetes gives a pod.
  */
-const FLUSH_WITHIN_MS = 1_500;
+export const FLUSH_WITHIN_MS = 1_500;
 /** How often a stop says what it still waits for. */
 const STILL_WAITING_EVERY_MS = 5_000;
 /** Connect tokens refused in a row (401 or 4401), each a new one, before the identity itself is taken for unknown. */

@@ -65,7 +65,7 @@ export function notAcceptedError(task: TaskRecord): WireError {
 export function overranError(task: AcceptedTask): WireError {
   return {
     code: 'overran',
-    message: `${taken(task)} and still names it as running, though it was to end within ${task.timeoutMs} ms`,
+    message: `${taken(task)} and ${stillNames(task)}`,
     hint: 'The work does not stop at its deadline; look into the log of this delegate.',
     category: 'timeout',
     retryable: true,
@@ -79,7 +79,7 @@ export function outcomeUnknownError(
 ): WireError {
   const story = {
     'not-held': 'came back without any memory of it',
-    overran: `still names it as running, though it was to end within ${task.timeoutMs} ms`,
+    overran: stillNames(task),
     'never-returned': 'did not come back with it in time',
   }[why];
   const { holder, acceptedAt } = task.state;
@@ -145,6 +145,10 @@ export function unsendableError(complaint: string): WireError {
     category: 'invalid-input',
     retryable: false,
   };
+}
+
+function stillNames({ timeoutMs }: AcceptedTask): string {
+  return `still names it as running, though it was to end within ${timeoutMs} ms`;
 }
 
 function taken({ attempt, state }: AcceptedTask): string {

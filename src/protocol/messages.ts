@@ -37,7 +37,7 @@ const isJson = (value: unknown): boolean => !NO_JSON.has(typeof value);
 /** Not walked: whatever arrives came out of `JSON.parse`, and the codec has bounded its depth and size. */
 export const jsonSchema = z.custom<Json>(isJson, { error: 'is missing' });
 
-const taskRefSchema = z.object({ taskId: taskIdSchema, attempt });
+export const taskRefSchema = z.object({ taskId: taskIdSchema, attempt });
 const taskRefs = z.array(taskRefSchema).max(MAX_LISTED_TASKS);
 
 export const delegateIdentitySchema = z.object({

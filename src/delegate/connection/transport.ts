@@ -10,7 +10,7 @@ import { CONNECT_PATH, MAX_CLOSE_REASON_BYTES, MAX_FRAME_BYTES, SUBPROTOCOL } fr
 import { ManagerRefusal, revoked } from './manager-refusal.ts';
 
 /** An upgrade that is not answered is given up. */
-const UPGRADE_WITHIN_MS = 15_000;
+export const UPGRADE_WITHIN_MS = 15_000;
 /** A close that the peer does not answer is ended by force. */
 const CLOSE_WITHIN_MS = 1_000;
 /** Frames read and not yet handled. Reading stops well before; only one read chunk of tiny frames can follow. */

@@ -100,7 +100,7 @@ export async function clearAway(
       left.push(segment);
     }
   }
-  await forgetOldestSetAside(folder, log);
+  if (!segments.every(isWhole)) await forgetOldestSetAside(folder, log);
   return left;
 }
 

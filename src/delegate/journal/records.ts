@@ -1,28 +1,27 @@
 import { z } from 'zod';
 import {
   delegateIdentitySchema,
-  taskIdSchema,
+  TASK_EFFECTS,
+  taskRefSchema,
   toManagerSchemas,
   type TaskRef,
   type TaskResult,
 } from '../../protocol/messages.ts';
-import { EndedAttempts } from '../tasks/ended-attempts.ts';
+import { EndedAttempts } from './ended-attempts.ts';
 import type { BegunTask, Recovered } from './journal.ts';
-
-const refSchema = z.object({ taskId: taskIdSchema, attempt: z.number().int().min(1) });
 
 const recordSchema = z.discriminatedUnion('is', [
   z.object({
     is: z.literal('begin'),
-    ref: refSchema,
+    ref: taskRefSchema,
     name: z.string(),
-    effect: z.enum(['reads', 'writes']),
+    effect: z.enum(TASK_EFFECTS),
     receivedAt: z.string(),
     delegate: delegateIdentitySchema,
   }),
-  z.object({ is: z.literal('start'), ref: refSchema, startedAt: z.string() }),
+  z.object({ is: z.literal('start'), ref: taskRefSchema, startedAt: z.string() }),
   z.object({ is: z.literal('finish'), result: toManagerSchemas['task.result'] }),
-  z.object({ is: z.literal('forget'), ref: refSchema }),
+  z.object({ is: z.literal('forget'), ref: taskRefSchema }),
   /** What came before it in this segment holds everything that was alive in those with these numbers. */
   z.object({ is: z.literal('compacted'), replaces: z.array(z.number().int()) }),
 ]);

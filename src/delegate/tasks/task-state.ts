@@ -1,6 +1,6 @@
 import { deferred, type Deferred } from '../../kit/flow.ts';
 import type { TaskEffect, TaskRef, TaskResult } from '../../protocol/messages.ts';
-import { EndedAttempts } from './ended-attempts.ts';
+import { EndedAttempts } from '../journal/ended-attempts.ts';
 
 /**
  * The task table: the one value that says what is in flight. Heartbeats, credit and `hello` are read from it;

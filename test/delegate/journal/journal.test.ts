@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { pino } from 'pino';
-import { MAX_REMEMBERED_ENDED } from '../../../src/delegate/tasks/ended-attempts.ts';
+import { MAX_REMEMBERED_ENDED } from '../../../src/delegate/journal/ended-attempts.ts';
 import type { BeginRecord, Journal } from '../../../src/delegate/journal/journal.ts';
 import {
   COMPACT_FROM_BYTES,
