@@ -8,12 +8,10 @@ import { journalFolder } from '../../src/delegate/journal/folder.ts';
 import type { Journal } from '../../src/delegate/journal/journal.ts';
 import { stateKeyFrom } from '../../src/delegate/state/state-key.ts';
 import { untilAborted } from '../../src/kit/flow.ts';
-import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
 import type { TaskEffect } from '../../src/protocol/messages.ts';
-import { plainSend } from '../delegate/plain-send.ts';
 import { crashOrder, type CrashOrder, type CrashPoint, type CrashSaid } from './crash-steps.ts';
-import { ROOMY } from '../support/outbox-limits.ts';
+import { delegateOptions } from '../support/delegate-options.ts';
 
 /** A delegate, its journal on a real disk, that is killed by SIGKILL at one point of the way of a task. */
 
@@ -84,34 +82,17 @@ async function run(order: CrashOrder): Promise<void> {
   const log = pino({ level: 'silent' });
   const clock = systemClock;
   const { stateDir, managerUrl } = order;
-  const delegate = new Delegate({
-    managerUrl,
-    enrolmentToken: new Secret('enrolment-token'),
-    name: 'eu-1',
-    tags: [],
-    version: '26.11.90100',
-    stateDir,
-    capacity: 4,
-    taskTypes: taskTypes(order, reach),
-    capabilities: [],
-    taskSigningKeys: undefined,
-    requireSignedTasks: false,
-    shutdownGraceMs: 25_000,
-    outboxLimits: ROOMY,
-    openJournal: async ({ privateKey }) => {
-      const key = stateKeyFrom({
-        operatorKey: undefined,
-        identityKey: privateKey,
-        managerUrl: order.managerUrl,
-      });
-      return withPoints(await openJournal({ folder: journalFolder(stateDir), key, clock, log }), reach);
-    },
-    send: plainSend,
-    redactor: new Redactor(),
-    clock,
-    random: () => 0,
-    log,
-  });
+  const delegate = new Delegate(
+    delegateOptions({
+      managerUrl,
+      stateDir,
+      taskTypes: taskTypes(order, reach),
+      openJournal: async ({ privateKey }) => {
+        const key = stateKeyFrom({ operatorKey: undefined, identityKey: privateKey, managerUrl });
+        return withPoints(await openJournal({ folder: journalFolder(stateDir), key, clock, log }), reach);
+      },
+    }),
+  );
   using _signals = onStopSignals((signal) => void delegate.stop(signal));
   say('started');
   await delegate.run();

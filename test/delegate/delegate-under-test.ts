@@ -2,15 +2,12 @@ import { inspect } from 'node:util';
 import { Delegate, type DelegateOptions } from '../../src/delegate/delegate.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
-import { systemClock } from '../../src/kit/time.ts';
 import { createLogger } from '../../src/observability/logger.ts';
-import { memoryJournal } from '../support/memory-journal.ts';
 import { ScriptedManager, type ManagerScript } from '../support/scripted-manager.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 import { until, within } from '../support/until.ts';
-import { plainSend } from './plain-send.ts';
 import { Workshop } from './work.ts';
-import { ROOMY } from '../support/outbox-limits.ts';
+import { delegateOptions } from '../support/delegate-options.ts';
 
 export const ENROLMENT_TOKEN = 'enrolment-token-for-tests';
 
@@ -55,28 +52,19 @@ export function delegatesUnderTest(): (
       redactor,
       destination: { write: (line) => void log.push(line) },
     });
-    const delegate = new Delegate({
-      managerUrl: manager.url,
-      enrolmentToken: new Secret(ENROLMENT_TOKEN),
-      name: 'eu-1',
-      tags: ['eu'],
-      version: '26.11.90100',
-      stateDir: await stateDir(),
-      capacity: 4,
-      taskTypes: workshop.types,
-      capabilities: ['test.capability'],
-      taskSigningKeys: undefined,
-      requireSignedTasks: false,
-      shutdownGraceMs: 25_000,
-      outboxLimits: ROOMY,
-      openJournal: () => Promise.resolve(memoryJournal()),
-      send: plainSend,
-      redactor,
-      clock: systemClock,
-      random: () => 0,
-      log: logger,
-      ...options,
-    });
+    const delegate = new Delegate(
+      delegateOptions({
+        managerUrl: manager.url,
+        enrolmentToken: new Secret(ENROLMENT_TOKEN),
+        tags: ['eu'],
+        stateDir: await stateDir(),
+        taskTypes: workshop.types,
+        capabilities: ['test.capability'],
+        redactor,
+        log: logger,
+        ...options,
+      }),
+    );
     const run = delegate.run().then(
       () => undefined,
       (error: unknown) => error,

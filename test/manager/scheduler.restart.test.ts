@@ -10,6 +10,7 @@ import {
   writeTask,
 } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate, type Enrolled } from './support/scripted-delegate.ts';
+import { managerWithDelegate } from './support/with-delegate.ts';
 
 const PUBLIC_URL = 'https://manager.example.com';
 
@@ -26,12 +27,7 @@ describe('a manager that starts again on the same store', () => {
 
   async function startBefore(): Promise<Before> {
     const store = createMemoryStore();
-    const clock = new ManualClock();
-    const { manager } = await start({ store, clock, publicUrl: PUBLIC_URL });
-    const who = await enrol(manager);
-    const { delegate } = await ScriptedDelegate.join(manager, who, 9);
-    await delegate.synchronise();
-    return { manager, store, clock, who, delegate };
+    return { store, ...(await managerWithDelegate(start, 9, { store, publicUrl: PUBLIC_URL })) };
   }
 
   const ways: readonly (readonly [string, (before: Before) => Promise<ManagerStore>])[] = [

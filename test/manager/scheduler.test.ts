@@ -3,7 +3,6 @@ import { compactVerify, importJWK } from 'jose';
 import { createMemoryStore } from '../../src/manager/manager.ts';
 import { enrolResponseSchema } from '../../src/protocol/enrolment.ts';
 import { inputHash, taskSignatureClaimsSchema } from '../../src/protocol/task-signature.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { endingOf, managersUnderTest, readTask } from './support/manager-under-test.ts';
 import {
@@ -13,19 +12,12 @@ import {
   postEnrol,
   ScriptedDelegate,
 } from './support/scripted-delegate.ts';
+import { managerWithDelegate } from './support/with-delegate.ts';
 
 describe('a task', () => {
   const start = managersUnderTest();
 
-  /** A manager on a manual clock with one delegate that has this much credit. */
-  async function startWithDelegate(credit: number) {
-    const clock = new ManualClock();
-    const watched = await start({ clock });
-    const who = await enrol(watched.manager);
-    const { delegate } = await ScriptedDelegate.join(watched.manager, who, credit);
-    await delegate.synchronise();
-    return { ...watched, clock, who, delegate };
-  }
+  const startWithDelegate = (credit: number) => managerWithDelegate(start, credit);
 
   leavesNothingOpen();
 

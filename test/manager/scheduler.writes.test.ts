@@ -1,23 +1,16 @@
 import { expect } from 'chai';
 import { z } from 'zod';
 import type { TaskRef } from '../../src/protocol/messages.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { api } from './support/http.ts';
 import { endingOf, managersUnderTest, writeTask } from './support/manager-under-test.ts';
 import { enrol, ScriptedDelegate, type Enrolled } from './support/scripted-delegate.ts';
+import { managerWithDelegate } from './support/with-delegate.ts';
 
 describe('a task that writes', () => {
   const start = managersUnderTest();
 
-  async function startWithDelegate(credit = 9) {
-    const clock = new ManualClock();
-    const watched = await start({ clock });
-    const who = await enrol(watched.manager);
-    const { delegate } = await ScriptedDelegate.join(watched.manager, who, credit);
-    await delegate.synchronise();
-    return { ...watched, clock, who, delegate };
-  }
+  const startWithDelegate = (credit = 9) => managerWithDelegate(start, credit);
 
   /** Its accept was acknowledged, so it may write from now on. */
   async function startWithRunning() {

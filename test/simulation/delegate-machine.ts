@@ -3,12 +3,13 @@ import { runConnectionLoop } from '../../src/delegate/connection/connection-loop
 import type { Journal, Recovered } from '../../src/delegate/journal/journal.ts';
 import { openJournal } from '../../src/delegate/journal/file-journal.ts';
 import { Session } from '../../src/delegate/connection/session.ts';
-import type { Transport } from '../../src/delegate/connection/transport.ts';
+import { UPGRADE_WITHIN_MS, type Transport } from '../../src/delegate/connection/transport.ts';
+import { FLUSH_WITHIN_MS } from '../../src/delegate/delegate.ts';
 import { Workload } from '../../src/delegate/tasks/workload.ts';
 import type { TaskType } from '../../src/connectors/connector.ts';
 import { DelegateError, wrap } from '../../src/kit/errors.ts';
 import { Redactor } from '../../src/kit/secret.ts';
-import { sleep } from '../../src/kit/time.ts';
+import { endsWithin } from '../../src/kit/time.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 import type { DelegateIdentity, Hello } from '../../src/protocol/messages.ts';
 import type { Random } from '../support/random.ts';
@@ -21,11 +22,6 @@ import type { SimulatedTime } from './time.ts';
 import { ROOMY } from '../support/outbox-limits.ts';
 
 const STATE_KEY = Buffer.alloc(32, 7);
-/** An upgrade that is not answered is given up. */
-const UPGRADE_WITHIN_MS = 15_000;
-/** After the grace, for aborted tasks to end; and again for results to be acknowledged. */
-const FLUSH_WITHIN_MS = 1_500;
-
 /** What a machine with a delegate stands in. */
 export interface Surroundings {
   readonly time: SimulatedTime;
@@ -152,15 +148,11 @@ class DelegateRun {
     this.#draining = true;
     workload.drain();
     this.#session?.announceDraining('the simulation asks for it');
-    const within = (work: Promise<void>, ms: number): Promise<unknown> => {
-      const late = new AbortController();
-      const over = sleep(process.clock, ms, late.signal).catch(() => {});
-      return Promise.race([work, over]).finally(() => late.abort());
-    };
-    await within(workload.idle(), graceMs);
+    const { clock } = process;
+    await endsWithin(clock, graceMs, workload.idle());
     workload.stopAll('the delegate stops');
-    await within(workload.idle(), FLUSH_WITHIN_MS);
-    await within(workload.outbox.emptied(), FLUSH_WITHIN_MS);
+    await endsWithin(clock, FLUSH_WITHIN_MS, workload.idle());
+    await endsWithin(clock, FLUSH_WITHIN_MS, workload.outbox.emptied());
     this.#end.abort(new Error('the delegate stops'));
     await this.#session?.leave('the delegate stops');
     await this.#ended;

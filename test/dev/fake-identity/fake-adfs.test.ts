@@ -18,6 +18,7 @@ import { readKeyMaterial, type KeyMaterial } from '../../../src/oauth/key-materi
 import type { TokenAnswer } from '../../../src/oauth/token-response.ts';
 import { fetchSend } from '../../oauth/send.ts';
 import { leavesNothingOpen } from '../../support/open-handles.ts';
+import { certificatesFor } from '../../support/certificates.ts';
 
 const CLIENT = 'client-4711';
 const RESOURCE = 'https://instance.service-now.com';
@@ -30,11 +31,7 @@ describe('fake AD FS', () => {
   let redactor: Redactor;
 
   before(async () => {
-    [own, stranger, signing] = await Promise.all([
-      createDevelopmentCertificate({ commonName: 'delegate' }),
-      createDevelopmentCertificate({ commonName: 'stranger' }),
-      createDevelopmentCertificate({ commonName: 'signing' }),
-    ]);
+    [own, stranger, signing] = await certificatesFor('delegate', 'stranger', 'signing');
   });
   beforeEach(() => {
     redactor = new Redactor();

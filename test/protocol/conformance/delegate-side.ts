@@ -1,18 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import { Delegate } from '../../../src/delegate/delegate.ts';
 import { Mailbox } from '../../../src/kit/flow.ts';
-import { Redactor, Secret } from '../../../src/kit/secret.ts';
-import { systemClock } from '../../../src/kit/time.ts';
 import { SUBPROTOCOL } from '../../../src/protocol/limits.ts';
-import { plainSend } from '../../delegate/plain-send.ts';
 import { listenOnLoopback } from '../../support/listen.ts';
-import { memoryJournal } from '../../support/memory-journal.ts';
 import { within } from '../../support/until.ts';
 import { Line, type Script, type Side } from './line.ts';
-import { ROOMY } from '../../support/outbox-limits.ts';
+import { delegateOptions } from '../../support/delegate-options.ts';
 
 const DELEGATE_ID = 'dlg-1';
 
@@ -68,34 +63,20 @@ export async function startDelegateSide(stateDir: string): Promise<Side> {
   });
   const port = await listenOnLoopback(server);
 
-  const delegate = new Delegate({
-    managerUrl: `http://127.0.0.1:${port}`,
-    enrolmentToken: new Secret('enrolment-token'),
-    name: 'eu-1',
-    tags: [],
-    version: '26.11.90100',
-    stateDir,
-    capacity: 4,
-    taskTypes: [
-      {
-        name: 'test.echo',
-        version: 1,
-        effect: 'writes',
-        prepare: (input) => ({ run: () => Promise.resolve(input) }),
-      },
-    ],
-    capabilities: [],
-    taskSigningKeys: undefined,
-    requireSignedTasks: false,
-    shutdownGraceMs: 25_000,
-    outboxLimits: ROOMY,
-    openJournal: () => Promise.resolve(memoryJournal()),
-    send: plainSend,
-    redactor: new Redactor(),
-    clock: systemClock,
-    random: () => 0,
-    log: pino({ level: 'silent' }),
-  });
+  const delegate = new Delegate(
+    delegateOptions({
+      managerUrl: `http://127.0.0.1:${port}`,
+      stateDir,
+      taskTypes: [
+        {
+          name: 'test.echo',
+          version: 1,
+          effect: 'writes',
+          prepare: (input) => ({ run: () => Promise.resolve(input) }),
+        },
+      ],
+    }),
+  );
   const run = delegate.run();
 
   /** The next line on which the delegate has said hello. */

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import {
-  createDevelopmentCertificate,
   startFakeAdfs,
   type DevelopmentCertificate,
   type FakeAdfs,
@@ -23,6 +22,7 @@ import {
   type Bench,
 } from '../../../support/servicenow.ts';
 import { leavesNothingOpen } from '../../../support/open-handles.ts';
+import { certificatesFor } from '../../../support/certificates.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 const PASSPHRASE = 'passphrase of the key';
@@ -37,11 +37,7 @@ describe('AD FS client credentials with certificate', () => {
   let auth: AuthInput;
 
   before(async () => {
-    [own, stranger, signing] = await Promise.all([
-      createDevelopmentCertificate({ commonName: 'delegate' }),
-      createDevelopmentCertificate({ commonName: 'stranger' }),
-      createDevelopmentCertificate({ commonName: 'signing' }),
-    ]);
+    [own, stranger, signing] = await certificatesFor('delegate', 'stranger', 'signing');
   });
 
   const open = async (hands?: ManualClock): Promise<void> => {

@@ -3,7 +3,6 @@ import { inspect } from 'node:util';
 import { expect } from 'chai';
 import type { TaskType } from '../../../../src/connectors/connector.ts';
 import {
-  createDevelopmentCertificate,
   startFakeAdfs,
   type DevelopmentCertificate,
   type FakeAdfs,
@@ -20,6 +19,7 @@ import {
   type Bench,
 } from '../../../support/servicenow.ts';
 import { leavesNothingOpen } from '../../../support/open-handles.ts';
+import { certificatesFor } from '../../../support/certificates.ts';
 
 const PASSPHRASE = 'canary-passphrase-of-the-key';
 
@@ -73,11 +73,7 @@ describe('no secret leaves with what a task says', () => {
   let adfs: FakeAdfs;
 
   before(async () => {
-    [own, stranger, signing] = await Promise.all([
-      createDevelopmentCertificate({ commonName: 'delegate' }),
-      createDevelopmentCertificate({ commonName: 'stranger' }),
-      createDevelopmentCertificate({ commonName: 'signing' }),
-    ]);
+    [own, stranger, signing] = await certificatesFor('delegate', 'stranger', 'signing');
   });
   beforeEach(async () => {
     [bench, adfs] = await Promise.all([openBench(), startFakeAdfs({ signing })]);

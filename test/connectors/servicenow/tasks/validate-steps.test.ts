@@ -26,6 +26,7 @@ import {
 } from '../../../support/servicenow.ts';
 import { leavesNothingOpen } from '../../../support/open-handles.ts';
 import { expectFailure } from './report.ts';
+import { certificatesFor } from '../../../support/certificates.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
@@ -52,11 +53,7 @@ describe('servicenow.connector.validate, before the API is called', () => {
   let bench: Bench;
 
   before(async () => {
-    [own, stranger, signing] = await Promise.all([
-      createDevelopmentCertificate({ commonName: 'delegate' }),
-      createDevelopmentCertificate({ commonName: 'stranger' }),
-      createDevelopmentCertificate({ commonName: 'signing' }),
-    ]);
+    [own, stranger, signing] = await certificatesFor('delegate', 'stranger', 'signing');
   });
   beforeEach(async () => {
     bench = await openBench();

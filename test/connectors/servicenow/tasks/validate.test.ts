@@ -1,9 +1,5 @@
 import { expect } from 'chai';
-import {
-  createDevelopmentCertificate,
-  startFakeAdfs,
-  type DevelopmentCertificate,
-} from '../../../../src/dev/fake-identity/index.ts';
+import { startFakeAdfs, type DevelopmentCertificate } from '../../../../src/dev/fake-identity/index.ts';
 import type { FaultSpec } from '../../../../src/dev/fake-servicenow/index.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 import {
@@ -18,6 +14,7 @@ import {
 } from '../../../support/servicenow.ts';
 import { leavesNothingOpen } from '../../../support/open-handles.ts';
 import { expectFailure } from './report.ts';
+import { certificatesFor } from '../../../support/certificates.ts';
 
 describe('servicenow.connector.validate', () => {
   let own: DevelopmentCertificate;
@@ -25,10 +22,7 @@ describe('servicenow.connector.validate', () => {
   let bench: Bench;
 
   before(async () => {
-    [own, signing] = await Promise.all([
-      createDevelopmentCertificate({ commonName: 'delegate' }),
-      createDevelopmentCertificate({ commonName: 'signing' }),
-    ]);
+    [own, signing] = await certificatesFor('delegate', 'signing');
   });
   beforeEach(async () => {
     bench = await openBench();

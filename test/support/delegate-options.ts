@@ -1,0 +1,34 @@
+import { pino } from 'pino';
+import type { DelegateOptions } from '../../src/delegate/delegate.ts';
+import { Redactor, Secret } from '../../src/kit/secret.ts';
+import { systemClock } from '../../src/kit/time.ts';
+import { plainSend } from '../delegate/plain-send.ts';
+import { memoryJournal } from './memory-journal.ts';
+import { ROOMY } from './outbox-limits.ts';
+
+type Own = 'managerUrl' | 'stateDir' | 'taskTypes';
+
+/** A delegate as most tests want it: silent, with a journal in memory, and back at once after a close. */
+export function delegateOptions(
+  own: Pick<DelegateOptions, Own> & Partial<Omit<DelegateOptions, Own>>,
+): DelegateOptions {
+  return {
+    enrolmentToken: new Secret('enrolment-token'),
+    name: 'eu-1',
+    tags: [],
+    version: '26.11.90100',
+    capacity: 4,
+    capabilities: [],
+    taskSigningKeys: undefined,
+    requireSignedTasks: false,
+    shutdownGraceMs: 25_000,
+    outboxLimits: ROOMY,
+    openJournal: () => Promise.resolve(memoryJournal()),
+    send: plainSend,
+    redactor: new Redactor(),
+    clock: systemClock,
+    random: () => 0,
+    log: pino({ level: 'silent' }),
+    ...own,
+  };
+}
