@@ -1,5 +1,5 @@
 import type { Configuration } from './config/load.ts';
-import type { DefineConnector } from './connectors/connector.ts';
+import type { DefineConnector, TaskType } from './connectors/connector.ts';
 import { Delegate } from './delegate/delegate.ts';
 import { openJournal } from './delegate/journal/file-journal.ts';
 import { journalFolder } from './delegate/journal/folder.ts';
@@ -12,47 +12,38 @@ import type { Logger } from './observability/logger.ts';
 import { assertAddress, assertDestination } from './policy/destination.ts';
 import { createSecrets } from './secrets/index.ts';
 
-export interface ComposeOptions {
-  configuration: Configuration;
-  enrolmentToken: Secret | undefined;
-  stateKey: Secret | undefined;
+export interface ConnectorsOptions {
+  configuration: Pick<Configuration, 'allowLoopback' | 'secretsDir' | 'secretNames' | 'name'>;
   /** What this delegate can do. */
   connectors: readonly DefineConnector[];
   /** Whence `env:` secrets come. */
   environment: Readonly<Record<string, string | undefined>>;
   version: string;
-  log: Logger;
   redactor: Redactor;
   clock: Clock;
+  /** As the manager knows it; only there once it is enrolled. */
+  delegateId: () => string;
 }
 
-/** A wired delegate; `[Symbol.asyncDispose]` ends what it stands on, after `run` has ended. */
-export interface ComposedDelegate extends AsyncDisposable {
-  readonly delegate: Delegate;
-  readonly healthUrl: string;
+/** The connectors on the adapters below them; `[Symbol.asyncDispose]` ends their connections. */
+export interface WiredConnectors extends AsyncDisposable {
+  readonly taskTypes: readonly TaskType[];
+  readonly capabilities: readonly string[];
 }
 
-/** Wires everything, by plain parameters. Rejects with a coded error if the health port can't be had. */
-export async function compose(options: ComposeOptions): Promise<ComposedDelegate> {
-  const { configuration, log, redactor, version, clock } = options;
+/** What tasks need, with or without a manager. */
+export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
+  const { configuration, redactor, version, clock } = options;
   const protect = (value: string): Secret => redactor.register(value);
-  for (const secret of [options.enrolmentToken, options.stateKey]) {
-    if (secret !== undefined) redactor.register(secret.reveal(), { pinned: true });
-  }
   const rules = { allowLoopback: configuration.allowLoopback };
-  const userAgent = `servicenow-delegate/${version}`;
-
-  const taskHttp = new HttpClient({
+  const http = new HttpClient({
     guardUrl: (url) => assertDestination(url, 'request', rules),
     guardAddress: (address) => assertAddress(address, 'request', rules),
-    userAgent,
+    userAgent: userAgentOf(version),
   });
-  // The manager's address is the operator's own word, checked with the configuration.
-  const managerHttp = new HttpClient({ guardUrl: () => {}, guardAddress: () => {}, userAgent });
-
   const wired = options.connectors.map((define) =>
     define({
-      http: taskHttp,
+      http,
       secrets: createSecrets({
         environment: options.environment,
         directory: configuration.secretsDir,
@@ -64,9 +55,42 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
       random: Math.random,
       protect,
       scrub: (text) => redactor.scrub(text),
-      delegate: { id: () => delegate.delegateId, name: configuration.name, version },
+      delegate: { id: options.delegateId, name: configuration.name, version },
     }),
   );
+  return {
+    taskTypes: wired.flatMap((connector) => connector.tasks),
+    capabilities: wired.flatMap((connector) => connector.capabilities),
+    [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
+  };
+}
+
+export interface ComposeOptions extends Omit<ConnectorsOptions, 'configuration' | 'delegateId'> {
+  configuration: Configuration;
+  enrolmentToken: Secret | undefined;
+  stateKey: Secret | undefined;
+  log: Logger;
+}
+
+/** A wired delegate; `[Symbol.asyncDispose]` ends what it stands on, after `run` has ended. */
+export interface ComposedDelegate extends AsyncDisposable {
+  readonly delegate: Delegate;
+  readonly healthUrl: string;
+}
+
+/** Wires everything, by plain parameters. Rejects with a coded error if the health port can't be had. */
+export async function compose(options: ComposeOptions): Promise<ComposedDelegate> {
+  const { configuration, log, redactor, version, clock } = options;
+  for (const secret of [options.enrolmentToken, options.stateKey]) {
+    if (secret !== undefined) redactor.register(secret.reveal(), { pinned: true });
+  }
+  // The manager's address is the operator's own word, checked with the configuration.
+  const managerHttp = new HttpClient({
+    guardUrl: () => {},
+    guardAddress: () => {},
+    userAgent: userAgentOf(version),
+  });
+  const connectors = composeConnectors({ ...options, delegateId: () => delegate.delegateId });
   const delegate: Delegate = new Delegate({
     managerUrl: configuration.managerUrl,
     enrolmentToken: options.enrolmentToken,
@@ -75,8 +99,8 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     version,
     stateDir: configuration.stateDir,
     capacity: configuration.capacity,
-    taskTypes: wired.flatMap((connector) => connector.tasks),
-    capabilities: wired.flatMap((connector) => connector.capabilities),
+    taskTypes: connectors.taskTypes,
+    capabilities: connectors.capabilities,
     taskSigningKeys: configuration.taskSigningKeys,
     requireSignedTasks: configuration.requireSignedTasks,
     shutdownGraceMs: configuration.shutdownGraceMs,
@@ -109,9 +133,13 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     async [Symbol.asyncDispose]() {
       await Promise.all([
         health[Symbol.asyncDispose](),
-        taskHttp[Symbol.asyncDispose](),
+        connectors[Symbol.asyncDispose](),
         managerHttp[Symbol.asyncDispose](),
       ]);
     },
   };
+}
+
+function userAgentOf(version: string): string {
+  return `servicenow-delegate/${version}`;
 }

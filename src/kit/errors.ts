@@ -85,6 +85,35 @@ export class DelegateError extends Error {
   }
 }
 
+/** What is the same of every error of one code, and how docs/errors.md explains it. */
+export interface ErrorKind {
+  readonly category: ErrorCategory;
+  /** Default: false. */
+  readonly retryable?: boolean;
+  /** What happened, for whoever looks the code up: one or two sentences that hold for every case. */
+  readonly means: string;
+  /** What to do about it. The `hint` too, wherever the place that fails has nothing more exact to say. */
+  readonly remedy: string;
+}
+
+/** The codes of one room, by code. */
+export type ErrorKinds = Readonly<Record<string, ErrorKind>>;
+
+/** What only the place that fails can tell; category and retryable where they differ from the kind's usual ones. */
+export type ErrorFacts = Partial<DelegateErrorOptions>;
+
+/** Makes the errors of one room: a code that its table does not explain does not compile. */
+export function errorsOf<K extends ErrorKinds>(
+  kinds: K,
+): (code: keyof K & string, message: string, facts?: ErrorFacts) => DelegateError {
+  return (code, message, facts = {}) => {
+    const kind: ErrorKind | undefined = kinds[code];
+    if (kind === undefined) throw new TypeError(`${code} is not among the errors of this room`);
+    const { category, retryable = false, remedy } = kind;
+    return new DelegateError(code, message, { category, retryable, ...facts, hint: facts.hint ?? remedy });
+  };
+}
+
 /**
  * Anything thrown, as a `DelegateError`. A foreign error becomes `internal`: its text stays in `cause`, for the
  * log (scrubbed) alone, because nobody vouches for what a library writes into a message.

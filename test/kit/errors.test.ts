@@ -1,7 +1,14 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { expect } from 'chai';
-import { DelegateError, ERROR_CATEGORIES, reasonOf, systemCode, wrap } from '../../src/kit/errors.ts';
+import {
+  DelegateError,
+  ERROR_CATEGORIES,
+  errorsOf,
+  reasonOf,
+  systemCode,
+  wrap,
+} from '../../src/kit/errors.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
 import { listenOnLoopback } from '../support/listen.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
@@ -46,6 +53,41 @@ describe('a delegate error', () => {
       const error = new DelegateError('some-code', 'Some message.', { category });
       expect(wireErrorSchema.parse(error.toWire()).category).to.equal(category);
     }
+  });
+});
+
+describe('an error of a room', () => {
+  const roomError = errorsOf({
+    'room.locked': { category: 'refused', retryable: true, means: 'Somebody is in it.', remedy: 'Knock.' },
+    'room.gone': { category: 'not-found', means: 'There is none.', remedy: 'Build one.' },
+  });
+
+  it('has category, remedy and whether it may pass from the table of the room', () => {
+    expect(roomError('room.locked', 'Room 7 is locked.').toWire()).to.deep.equal({
+      code: 'room.locked',
+      message: 'Room 7 is locked.',
+      hint: 'Knock.',
+      category: 'refused',
+      retryable: true,
+    });
+    expect(roomError('room.gone', 'Room 8 is gone.').retryable).to.equal(false);
+  });
+
+  it('says what the place that fails knows better', () => {
+    const cause = new Error('the lock');
+    const error = roomError('room.locked', 'Room 7 is locked.', {
+      hint: 'Knock twice.',
+      retryable: false,
+      status: 423,
+      details: { room: 7 },
+      cause,
+    });
+    expect(error.toWire()).to.deep.include({ hint: 'Knock twice.', retryable: false, status: 423 });
+    expect(error.cause).to.equal(cause);
+  });
+
+  it('keeps the remedy when no hint is given in so many words', () => {
+    expect(roomError('room.gone', 'Gone.', { hint: undefined }).hint).to.equal('Build one.');
   });
 });
 

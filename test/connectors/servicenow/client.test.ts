@@ -47,6 +47,7 @@ function numberedTokens(): Authentication & { refusals: string[] } {
   return {
     refusals,
     user: undefined,
+    identity: 'one connector',
     keyMaterial: undefined,
     authorize: () => {
       const token = new Secret(`token-${refusals.length + 1}`);

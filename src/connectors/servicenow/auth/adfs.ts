@@ -37,6 +37,7 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
       (material ??= readKeyMaterial({ certificate, privateKey, passphrase, now: clock.now() }));
     return {
       user: undefined,
+      identity: key,
       keyMaterial: readKey,
       async authorize(signal) {
         const answer = await tokens.get(

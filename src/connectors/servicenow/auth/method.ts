@@ -44,9 +44,12 @@ export interface Authorization {
 export interface Authentication {
   /** The user as far as it may be named in texts; undefined if it is itself a secret. */
   readonly user: string | undefined;
+  /** A hash of all that decides who asks: what one connector's credentials learn or share stays with them. */
+  readonly identity: string;
   /** Checks key and certificate; undefined where there are none. Throws `key-material.…`. */
   readonly keyMaterial: (() => KeyMaterial) | undefined;
-  authorize(signal: AbortSignal): Promise<Authorization>;
+  /** @param options.anew asks the token server now, whatever is remembered of its last answers; for a test */
+  authorize(signal: AbortSignal, options?: { anew: boolean }): Promise<Authorization>;
   /** ServiceNow refused it. True if another one may do better: the refused token is then forgotten. */
   refused(authorization: Authorization): boolean;
   /** What whoever reads the result should know, although the call worked. */

@@ -40,6 +40,7 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
 
     return {
       user: undefined,
+      identity: key,
       keyMaterial: undefined,
       async authorize(signal) {
         const answer = await tokens.get(key, obtain, signal);
