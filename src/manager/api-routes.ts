@@ -283,7 +283,8 @@ function approvalRoutes({ approvals, settings }: ApiDeps): Route[] {
     bodyRoute({
       method: 'POST',
       path: '/api/v1/approvals',
-      summary: 'Wait for the decision on a ticket: look at once, then at every interval',
+      summary:
+        'Wait for the decision on a ticket: look at once, then at every tick of the connector, an interval apart',
       body: newApprovalSchema(settings.minRetryIntervalMs),
       replies: { 202: approvalViewSchema },
       handle: (_call, { connector, retryIntervalMs, timeoutMs, ...question }) => {

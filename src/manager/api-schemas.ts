@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CATEGORIES } from '../kit/errors.ts';
 import { MAX_TIMEOUT_MS } from '../protocol/limits.ts';
+import { whyApprovalWaits } from './approval-looks.ts';
 import { selectorsSchema, identifierSchema } from './connectors.ts';
 import type { SessionSnapshot } from './session.ts';
 import type {
@@ -169,15 +170,32 @@ export const approvalViewSchema = z.object({
   approvalId: z.string(),
   connector: z.string(),
   status: z.enum(['waiting', 'approved', 'rejected', 'expired', 'failed', 'cancelled']),
-  reason: z.string().nullable(),
-  error: errorSchema.nullable(),
+  reason: z
+    .string()
+    .nullable()
+    .describe('What the last look found, or why the wait ended without a decision.'),
+  error: errorSchema
+    .nullable()
+    .describe(
+      'Of the last look; null if that was taken. While it is retryable the approval goes on waiting; three in a row that are not, or one in the question itself, fail it.',
+    ),
+  failuresInARow: z.number().describe('Looks in a row that ended in an error which is not retryable.'),
+  nextLookAt: time
+    .nullable()
+    .describe(
+      'In the past while a look is under way; null before the first one ends, and when there will be no other.',
+    ),
+  waitingFor: z
+    .string()
+    .nullable()
+    .describe('Why a waiting approval waits, and when it asks again, in a sentence.'),
   question: jsonObject,
   retryIntervalMs: z.number(),
   timeoutMs: z.number(),
   createdAt: time,
   expiresAt: time,
   finishedAt: time.nullable(),
-  lookCount: z.number(),
+  lookCount: z.number().describe('All looks, those that are no longer listed included.'),
   looks: z.array(
     z.object({
       at: time,
@@ -185,7 +203,7 @@ export const approvalViewSchema = z.object({
       decision: z.enum(['approved', 'rejected', 'pending']).nullable(),
       reason: z.string().nullable(),
       error: errorSchema.nullable(),
-      delegate: z.object({ id: z.string(), version: z.string() }).nullable(),
+      delegate: z.object({ id: z.string(), name: z.string(), version: z.string() }).nullable(),
     }),
   ),
 });
@@ -252,6 +270,5 @@ export function viewTask(task: TaskRecord, waitingFor: string | null): z.input<t
 }
 
 export function viewApproval(approval: ApprovalRecord): z.input<typeof approvalViewSchema> {
-  const { failuresInARow: _, looks, ...shown } = approval;
-  return { ...shown, looks: [...looks] };
+  return { ...approval, waitingFor: whyApprovalWaits(approval), looks: [...approval.looks] };
 }

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { DelegateError, wrap, type WireError } from '../kit/errors.ts';
-import { sleep, toTimestamp } from '../kit/time.ts';
+import { wrap, type WireError } from '../kit/errors.ts';
+import { toTimestamp } from '../kit/time.ts';
 import type { Json } from '../protocol/messages.ts';
-import { ended, lookIntervalMs, missedLook, readLook, withLook } from './approval-looks.ts';
+import { ended, lookFields, missedLook, readLook, ticketFields, withLook } from './approval-looks.ts';
+import { managerError } from './errors.ts';
+import { LookTicks, nextTick } from './look-ticks.ts';
 import type { Settings } from './options.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { ApprovalRecord, ApprovalStatus, Look, TaskRecord } from './store.ts';
 
 const LOOK_TASK = { name: 'servicenow.approval.check', version: 1 };
 const LOOK_TIMEOUT_MS = 60_000;
-const MAX_WAITING_APPROVALS = 1_000;
+/** Fewer than the tasks that the manager takes: when all of them look at once there is still room for others. */
+const MAX_WAITING_APPROVALS = 8_000;
 /** Ended approvals that can still be read; the oldest goes first. */
 const MAX_ENDED_APPROVALS = 1_000;
 
@@ -40,31 +43,31 @@ interface Watch {
 export class Approvals {
   readonly #settings: Settings;
   readonly #scheduler: Scheduler;
+  readonly #ticks: LookTicks;
   readonly #watches = new Map<string, Watch>();
+  /** Oldest first. */
+  readonly #ended = new Set<string>();
   #closed = false;
 
   constructor(settings: Settings, scheduler: Scheduler) {
     this.#settings = settings;
     this.#scheduler = scheduler;
-    // Those that a restart interrupted go on.
-    for (const approval of this.all()) if (approval.status === 'waiting') this.#watch(approval.approvalId);
+    this.#ticks = new LookTicks(settings.clock);
+    // Those that a restart interrupted go on, with a look at once: nobody knows for how long there was no manager.
+    for (const { approvalId, status } of this.all()) {
+      if (status === 'waiting') this.#watch(approvalId);
+      else this.#ended.add(approvalId);
+    }
   }
 
   /** @throws DelegateError `connector-not-found`, `too-many-approvals`, `manager-closed` */
   start(request: ApprovalRequest): ApprovalRecord {
-    if (this.#closed) {
-      throw new DelegateError('manager-closed', 'The manager is closed.', { category: 'unavailable' });
-    }
+    if (this.#closed) throw managerError('manager-closed', 'The manager is closed.');
     if (this.#settings.store.connectors.get(request.connector) === undefined) {
-      throw new DelegateError('connector-not-found', `There is no connector ${request.connector}.`, {
-        category: 'not-found',
-      });
+      throw managerError('connector-not-found', `There is no connector ${request.connector}.`);
     }
     if (this.#watches.size >= MAX_WAITING_APPROVALS) {
-      throw new DelegateError('too-many-approvals', `${MAX_WAITING_APPROVALS} approvals wait already.`, {
-        category: 'unavailable',
-        retryable: true,
-      });
+      throw managerError('too-many-approvals', `${MAX_WAITING_APPROVALS} approvals wait already.`);
     }
     const nowMs = this.#settings.clock.now();
     const approval: ApprovalRecord = {
@@ -76,12 +79,16 @@ export class Approvals {
       reason: null,
       error: null,
       failuresInARow: 0,
+      nextLookAt: null,
       lookCount: 0,
       looks: [],
       finishedAt: null,
     };
     this.#put(approval);
-    this.#watch(approval.approvalId);
+    const { approvalId, connector, retryIntervalMs, expiresAt } = approval;
+    const fields = { approvalId, connector, ...ticketFields(approval), retryIntervalMs, expiresAt };
+    this.#settings.log.info(fields, 'an approval waits');
+    this.#watch(approvalId);
     return approval;
   }
 
@@ -124,18 +131,30 @@ export class Approvals {
       stop.abort(new WatchEnd('expired', 'the ticket was not decided in time'));
     });
     try {
+      let dueAt = clock.monotonic();
       for (;;) {
+        const beganAt = clock.monotonic();
         const look = await this.#look(this.#waiting(approvalId), stop.signal);
-        const seen = withLook(this.#waiting(approvalId), look);
+        const endedAt = clock.monotonic();
+        const asked = this.#waiting(approvalId);
+        const nextAt = this.#nextLook(asked, dueAt, endedAt);
+        const seen = withLook(asked, look, Math.round(clock.now() + nextAt - endedAt));
         this.#put(seen);
+        this.#settings.log.info(lookFields(seen, look, endedAt - beganAt), 'looked at a ticket');
         if (seen.status !== 'waiting') return;
-        await sleep(clock, lookIntervalMs(seen.connector, seen.retryIntervalMs), stop.signal);
+        await this.#ticks.until(nextAt, stop.signal);
+        dueAt = nextAt;
       }
     } catch (error) {
       this.#stopped(this.#waiting(approvalId), error);
     } finally {
       expiry.cancel();
     }
+  }
+
+  #nextLook({ connector, retryIntervalMs }: ApprovalRecord, dueAt: number, endedAt: number): number {
+    const { minRetryIntervalMs: minIntervalMs } = this.#settings;
+    return nextTick({ connector, intervalMs: retryIntervalMs, minIntervalMs, dueAt, endedAt });
   }
 
   async #look(approval: ApprovalRecord, signal: AbortSignal): Promise<Look> {
@@ -159,9 +178,7 @@ export class Approvals {
     // Read for each look, so that a corrected connector helps an approval that waits already.
     const connector = this.#settings.store.connectors.get(approval.connector);
     if (connector === undefined) {
-      throw new DelegateError('connector-not-found', `The connector ${approval.connector} was deleted.`, {
-        category: 'not-found',
-      });
+      throw managerError('connector-not-found', `The connector ${approval.connector} was deleted.`);
     }
     const input: Json = { connector: connector.connector, ...approval.question };
     return this.#scheduler.submit({
@@ -169,6 +186,7 @@ export class Approvals {
       input,
       selectors: connector.selectors,
       timeoutMs: LOOK_TIMEOUT_MS,
+      affinity: approval.connector,
     });
   }
 
@@ -179,6 +197,8 @@ export class Approvals {
       // The last look's reason says more about an expiry than the expiry itself.
       const reason = thrown.status === 'cancelled' ? thrown.message : (approval.reason ?? thrown.message);
       this.#put({ ...ended(approval, thrown.status, now), reason });
+      const fields = { approvalId: approval.approvalId, ...ticketFields(approval), status: thrown.status };
+      this.#settings.log.info({ ...fields, looks: approval.lookCount }, 'an approval ended undecided');
       return;
     }
     const error: WireError = wrap(thrown).toWire();
@@ -196,19 +216,19 @@ export class Approvals {
   }
 
   #put(approval: ApprovalRecord): void {
-    const { store, log, onEvent } = this.#settings;
+    const { store, onEvent } = this.#settings;
     store.approvals.put(approval.approvalId, approval);
-    if (approval.status !== 'waiting') this.#forgetOldest();
-    log.info(
-      { approvalId: approval.approvalId, status: approval.status, looks: approval.lookCount },
-      'approval',
-    );
+    if (approval.status !== 'waiting') {
+      this.#ended.add(approval.approvalId);
+      this.#forgetOldest();
+    }
     onEvent({ type: 'approval.changed', approval });
   }
 
   #forgetOldest(): void {
-    const done = this.all().filter(({ status }) => status !== 'waiting');
-    for (const { approvalId } of done.slice(0, -MAX_ENDED_APPROVALS)) {
+    for (const approvalId of this.#ended) {
+      if (this.#ended.size <= MAX_ENDED_APPROVALS) return;
+      this.#ended.delete(approvalId);
       this.#settings.store.approvals.delete(approvalId);
     }
   }

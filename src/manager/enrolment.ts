@@ -1,10 +1,10 @@
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import { forgetOldest } from '../kit/bounds.ts';
-import { DelegateError } from '../kit/errors.ts';
 import { Secret } from '../kit/secret.ts';
 import { toTimestamp, type Clock } from '../kit/time.ts';
 import type { EnrolRequest } from '../protocol/enrolment.ts';
+import { managerError } from './errors.ts';
 import type { DelegateRecord, EnrolmentTokenRecord, ManagerStore } from './store.ts';
 
 const TOKEN_BYTES = 32;
@@ -60,13 +60,7 @@ export class Enrolment {
 
   issue(wanted: NewEnrolmentToken): IssuedEnrolmentToken {
     if ([...this.#store.enrolmentTokens.values()].length >= MAX_ENROLMENT_TOKENS) {
-      throw new DelegateError(
-        'too-many-enrolment-tokens',
-        `There are ${MAX_ENROLMENT_TOKENS} tokens already.`,
-        {
-          category: 'unavailable',
-        },
-      );
+      throw managerError('too-many-enrolment-tokens', `There are ${MAX_ENROLMENT_TOKENS} tokens already.`);
     }
     const value = randomBytes(TOKEN_BYTES).toString('base64url');
     const nowMs = this.#clock.now();

@@ -1,4 +1,3 @@
-import { DelegateError } from '../kit/errors.ts';
 import type { Secret } from '../kit/secret.ts';
 import { systemClock, type Clock } from '../kit/time.ts';
 import {
@@ -9,6 +8,7 @@ import {
   MIN_FRAME_BYTES,
   MIN_HEARTBEATS_PER_LEASE,
 } from '../protocol/limits.ts';
+import { managerError } from './errors.ts';
 import type { ManagerEvent } from './events.ts';
 import { createMemoryStore, type ManagerStore } from './store.ts';
 
@@ -135,7 +135,7 @@ export function resolveOptions(options: ManagerOptions): Settings {
     complaints.push(`leaseMs: must be at least ${MIN_HEARTBEATS_PER_LEASE} × heartbeatMs`);
   }
   if (complaints.length > 0) {
-    throw new DelegateError('invalid-options', complaints.join('; '), { category: 'invalid-input' });
+    throw managerError('invalid-options', complaints.join('; '));
   }
   return settings;
 }

@@ -1,6 +1,8 @@
 import type { WireError } from '../kit/errors.ts';
 import type { DelegateIdentity, RejectCode, TaskEffect } from '../protocol/messages.ts';
+import { managerError, REFUSAL_ERRORS } from './errors.ts';
 import { gatesFor, passes, tooOldMessage, type Gate, type Gated } from './gates.ts';
+import { affinityScore } from './rendezvous.ts';
 import type { Refusal, TaskRecord } from './store.ts';
 
 /** A task type as a delegate declares it. */
@@ -29,7 +31,7 @@ export type Placement<C extends Candidate> =
   | { readonly kind: 'wait'; readonly blocked: Blocked }
   | { readonly kind: 'fail'; readonly error: WireError };
 
-type PlacedTask = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'refusals'>;
+type PlacedTask = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'affinity' | 'refusals'>;
 
 interface PlacementHints {
   /** Delegates that asked to be left alone for a while. */
@@ -69,9 +71,21 @@ export function place<C extends Candidate>(
   }
 
   const free = able.filter((candidate) => candidate.freeCredit > 0 && !hints.cooling(candidate.delegate.id));
-  const rank = (candidate: C): number => hints.reluctance(candidate.delegate.id);
-  const [best] = free.sort((a, b) => rank(a) - rank(b) || b.freeCredit - a.freeCredit);
-  return best === undefined ? { kind: 'wait', blocked: 'no-capacity' } : { kind: 'offer', candidate: best };
+  const [best] = free
+    .map((candidate) => ({
+      candidate,
+      reluctance: hints.reluctance(candidate.delegate.id),
+      preference: preferenceFor(task, candidate),
+    }))
+    .sort((a, b) => a.reluctance - b.reluctance || b.preference - a.preference);
+  return best === undefined
+    ? { kind: 'wait', blocked: 'no-capacity' }
+    : { kind: 'offer', candidate: best.candidate };
+}
+
+/** Higher is better: always the same delegate for one affinity, the one with most room for a task without any. */
+function preferenceFor({ affinity }: PlacedTask, { delegate, freeCredit }: Candidate): number {
+  return affinity === null ? freeCredit : affinityScore(affinity, delegate.id);
 }
 
 function hasTags(candidate: Candidate, selectors: readonly string[]): boolean {
@@ -106,13 +120,7 @@ function tooOldError(gates: readonly Gate[], candidates: readonly Candidate[]): 
   for (const gate of gates) {
     const through = left.filter((candidate) => passes(gate, candidate));
     if (through.length === 0 && left.length > 0) {
-      return {
-        code: 'delegate-too-old',
-        message: tooOldMessage(gate, left),
-        hint: 'Upgrade one of these delegates, or start a newer one with the same tags.',
-        category: 'refused',
-        retryable: false,
-      };
+      return managerError('delegate-too-old', tooOldMessage(gate, left)).toWire();
     }
     left = through;
   }
@@ -135,42 +143,28 @@ function unknownTaskError(task: PlacedTask, willing: readonly Candidate[]): Wire
     ),
   );
   const known = [...otherVersions].sort((a, b) => a - b).join(', ');
-  return {
-    code: otherVersions.size > 0 ? 'unsupported-version' : 'unknown-task',
-    message:
-      otherVersions.size > 0
-        ? `No connected delegate knows version ${task.version} of ${task.name}, only ${known}; connected: ${names}`
-        : `No connected delegate knows the task ${task.name}; connected: ${names}`,
-    hint: 'Check the name and version of the task, or upgrade a delegate.',
-    category: 'refused',
-    retryable: false,
-  };
+  const error =
+    otherVersions.size > 0
+      ? managerError(
+          'unsupported-version',
+          `No connected delegate knows version ${task.version} of ${task.name}, only ${known}; connected: ${names}`,
+        )
+      : managerError(
+          'unknown-task',
+          `No connected delegate knows the task ${task.name}; connected: ${names}`,
+        );
+  return error.toWire();
 }
-
-const REFUSAL_CATEGORY: Readonly<Record<RejectCode, WireError['category']>> = {
-  'unknown-task': 'refused',
-  'unsupported-version': 'refused',
-  'invalid-input': 'invalid-input',
-  'no-credit': 'unavailable',
-  draining: 'unavailable',
-  'stale-attempt': 'unavailable',
-  'policy-denied': 'policy',
-  'bad-signature': 'credentials',
-  'outbox-full': 'unavailable',
-};
 
 /** What the delegate said, with its name before it. */
 export function refusalError({ holder, code, message }: Refusal): WireError {
-  const category = REFUSAL_CATEGORY[code];
-  return {
+  return managerError(
     code,
-    message: `Delegate ${holder.name} (${holder.version}) refused the task: ${message}`,
-    category,
-    retryable: category === 'unavailable',
-  };
+    `Delegate ${holder.name} (${holder.version}) refused the task: ${message}`,
+  ).toWire();
 }
 
 /** Whether asking the same delegate again can't change its answer. */
 export function isFinalRefusal(code: RejectCode): boolean {
-  return REFUSAL_CATEGORY[code] !== 'unavailable';
+  return REFUSAL_ERRORS[code].category !== 'unavailable';
 }

@@ -46,6 +46,11 @@ export interface TaskRequest {
   /** Every one must be among the delegate's tags. */
   readonly selectors: readonly string[];
   readonly timeoutMs: number;
+  /**
+   * Tasks of one affinity go to one delegate for as long as it has credit, so that it may do together what they
+   * have in common. Default: each goes to the delegate with most room.
+   */
+  readonly affinity?: string | undefined;
 }
 
 /** How the manager comes to doubt that a holder will end its attempt. */
@@ -81,6 +86,7 @@ export class Scheduler {
     this.#signer?.assertSignable(request.input);
     const task: TaskRecord = {
       ...request,
+      affinity: request.affinity ?? null,
       taskId: `task-${randomUUID()}`,
       createdAt: this.#table.now(),
       attempt: 0,
@@ -269,10 +275,9 @@ export class Scheduler {
 
   /** Places what waits, oldest first, for as long as it may do any good. */
   #dispatch(worthwhile: () => boolean): void {
-    for (const { taskId } of this.#table.open()) {
+    for (const task of this.#table.waiting()) {
       if (!worthwhile()) return;
-      // Read again: placing one task may, through an observer, have moved another.
-      this.#placeAgain(taskId);
+      this.#place(task);
     }
   }
 

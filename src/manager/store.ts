@@ -159,6 +159,8 @@ export interface TaskRecord {
   readonly input: Json;
   readonly selectors: readonly string[];
   readonly timeoutMs: number;
+  /** What it has in common with others, for the choice of a delegate alone; never sent. */
+  readonly affinity: string | null;
   readonly createdAt: string;
   /** The last attempt made; 0 before the first. */
   readonly attempt: number;
@@ -184,7 +186,7 @@ export interface Look {
   readonly decision: Decision | null;
   readonly reason: string | null;
   readonly error: TaskError | null;
-  readonly delegate: { readonly id: string; readonly version: string } | null;
+  readonly delegate: { readonly id: string; readonly name: string; readonly version: string } | null;
 }
 
 export type ApprovalStatus = 'waiting' | 'approved' | 'rejected' | 'expired' | 'failed' | 'cancelled';
@@ -200,9 +202,12 @@ export interface ApprovalRecord {
   readonly expiresAt: string;
   readonly status: ApprovalStatus;
   readonly reason: string | null;
+  /** Of the last look, or why there can be no other; null if the last look was taken. */
   readonly error: TaskError | null;
   /** Looks in a row that ended in an error which waiting does not cure. */
   readonly failuresInARow: number;
+  /** In the past while a look is under way; null before the end of the first and if there will be no other. */
+  readonly nextLookAt: string | null;
   readonly lookCount: number;
   /** The youngest looks, oldest first. */
   readonly looks: readonly Look[];

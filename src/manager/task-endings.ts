@@ -1,6 +1,7 @@
 import type { WireError } from '../kit/errors.ts';
-import type { Blocked, Candidate } from './placement.ts';
 import type { TaskResult } from '../protocol/messages.ts';
+import { managerError } from './errors.ts';
+import type { Blocked, Candidate } from './placement.ts';
 import type { Holder, TaskEvent, TaskRecord, TaskState } from './store.ts';
 import type { AcceptedTask } from './task-table.ts';
 
@@ -40,36 +41,19 @@ export function leaseExpiredError(task: TaskRecord): WireError {
       ? []
       : [`attempt ${attempt} at ${describe(holder)} ${how} ${at}`];
   });
-  return {
-    code: 'lease-expired',
-    message: `${task.losses} attempts were begun and none came back: ${story.join('; ')}`,
-    hint: 'Look into the logs of these delegates around these times: a crash, a blocked process or a cut network.',
-    category: 'unavailable',
-    retryable: true,
-    details: { history: story },
-  };
+  const message = `${task.losses} attempts were begun and none came back: ${story.join('; ')}`;
+  return managerError('lease-expired', message, { details: { history: story } }).toWire();
 }
 
 export function notAcceptedError(task: TaskRecord): WireError {
   const last = task.history.findLast(({ what }) => what === 'accept-overdue' || LOST[what] !== undefined);
-  return {
-    code: 'not-accepted',
-    message: `${task.misses} offers came to nothing; the last, attempt ${task.attempt}, to ${describe(last?.holder ?? null)}`,
-    hint: 'The delegate is connected but does not answer in time; look into its log.',
-    category: 'unavailable',
-    retryable: true,
-  };
+  const message = `${task.misses} offers came to nothing; the last, attempt ${task.attempt}, to ${describe(last?.holder ?? null)}`;
+  return managerError('not-accepted', message).toWire();
 }
 
 /** Its holder still names it as running a full lease after it should have ended. */
 export function overranError(task: AcceptedTask): WireError {
-  return {
-    code: 'overran',
-    message: `${taken(task)} and ${stillNames(task)}`,
-    hint: 'The work does not stop at its deadline; look into the log of this delegate.',
-    category: 'timeout',
-    retryable: true,
-  };
+  return managerError('overran', `${taken(task)} and ${stillNames(task)}`).toWire();
 }
 
 /** The end of an attempt that may have written, when nobody can say any more whether it has. */
@@ -83,20 +67,15 @@ export function outcomeUnknownError(
     'never-returned': 'did not come back with it in time',
   }[why];
   const { holder, acceptedAt } = task.state;
-  return {
-    code: 'outcome-unknown',
-    message: `${taken(task)} and ${story}; whether it has written is not known`,
-    hint: 'Look at the record before doing it again.',
-    category: 'ambiguous',
-    retryable: false,
-    details: {
-      attempt: task.attempt,
-      delegateId: holder.delegateId,
-      delegate: holder.name,
-      version: holder.version,
-      acceptedAt,
-    },
+  const message = `${taken(task)} and ${story}; whether it has written is not known`;
+  const details = {
+    attempt: task.attempt,
+    delegateId: holder.delegateId,
+    delegate: holder.name,
+    version: holder.version,
+    acceptedAt,
   };
+  return managerError('outcome-unknown', message, { details }).toWire();
 }
 
 /** What an orphaned task waits for. */
@@ -121,30 +100,15 @@ export function queueTimeoutError(
   connected: readonly Candidate[],
   waitedMs: number,
 ): WireError {
-  return {
-    code: blocked,
-    message: `Waited ${waitedMs} ms: ${whyWaiting(task, blocked, connected)}`,
-    hint:
-      blocked === 'no-delegate'
-        ? 'Start a delegate with these tags, or correct the selectors.'
-        : 'Raise the capacity of a delegate, or start another with the same tags.',
-    category: 'unavailable',
-    retryable: true,
-  };
+  return managerError(blocked, `Waited ${waitedMs} ms: ${whyWaiting(task, blocked, connected)}`).toWire();
 }
 
 export function cancelledError(reason: string): WireError {
-  return { code: 'cancelled', message: reason, category: 'cancelled', retryable: false };
+  return managerError('cancelled', reason).toWire();
 }
 
 export function unsendableError(complaint: string): WireError {
-  return {
-    code: 'input-not-sendable',
-    message: `The task does not fit into a frame: ${complaint}`,
-    hint: 'Make the input smaller or flatter.',
-    category: 'invalid-input',
-    retryable: false,
-  };
+  return managerError('input-not-sendable', `The task does not fit into a frame: ${complaint}`).toWire();
 }
 
 function stillNames({ timeoutMs }: AcceptedTask): string {

@@ -1,6 +1,7 @@
-import { DelegateError } from '../kit/errors.ts';
+import type { DelegateError } from '../kit/errors.ts';
 import { deferred, untilAborted, type Deferred } from '../kit/flow.ts';
 import { toTimestamp, type Timer } from '../kit/time.ts';
+import { managerError } from './errors.ts';
 import type { Settings } from './options.ts';
 import type { Holder, TaskEvent, TaskRecord, TaskState } from './store.ts';
 
@@ -42,6 +43,8 @@ export class TaskTable {
   /** Both oldest first. */
   readonly #open = new Set<string>();
   readonly #ended = new Set<string>();
+  /** Those of the open ones that nobody has. */
+  readonly #waiting = new Set<string>();
   readonly #timers = new Map<string, Timer>();
   /** Monotonic, by task: when the attempt was offered, then when it was accepted. */
   readonly #heldSince = new Map<string, number>();
@@ -54,6 +57,7 @@ export class TaskTable {
     // After a restart every task gets its full time again: its delegate had nobody to renew the lease with.
     for (const task of settings.store.tasks.values()) {
       (task.state.at === 'ended' ? this.#ended : this.#open).add(task.taskId);
+      if (task.state.at === 'waiting') this.#waiting.add(task.taskId);
       if (isHeld(task)) this.#heldSince.set(task.taskId, settings.clock.monotonic());
       // Whoever was offered a task is not connected yet: it gets the time to come back, not the time to answer.
       this.#start(task, task.state.at === 'offered' ? settings.leaseMs : this.#timeOf(task.state.at));
@@ -73,13 +77,22 @@ export class TaskTable {
     return [...this.#settings.store.tasks.values()];
   }
 
-  /** A copy, oldest first: whoever walks it may move tasks meanwhile. */
-  open(): TaskRecord[] {
-    return [...this.#open].flatMap((taskId) => this.get(taskId) ?? []);
+  /**
+   * Oldest first, each as it is when its turn comes: placing one may, through an observer, move another. Every
+   * credit frame asks, so it costs nothing while nobody waits.
+   */
+  *waiting(): Generator<TaskRecord, void, undefined> {
+    if (this.#waiting.size === 0) return;
+    // Not in the order of `#waiting`, where a task that came back stands behind younger ones.
+    for (const taskId of this.#open) {
+      const task = this.#waiting.has(taskId) ? this.get(taskId) : undefined;
+      if (task !== undefined) yield task;
+    }
   }
 
   heldBy(delegateId: string): HeldTask[] {
-    return this.open()
+    return [...this.#open]
+      .flatMap((taskId) => this.get(taskId) ?? [])
       .filter(isHeld)
       .filter((task) => task.state.holder.delegateId === delegateId);
   }
@@ -99,10 +112,7 @@ export class TaskTable {
   add(task: TaskRecord): TaskRecord {
     if (this.#closed) throw closedError();
     if (this.#open.size >= MAX_OPEN_TASKS) {
-      throw new DelegateError('too-many-tasks', `${MAX_OPEN_TASKS} tasks are open already.`, {
-        category: 'unavailable',
-        retryable: true,
-      });
+      throw managerError('too-many-tasks', `${MAX_OPEN_TASKS} tasks are open already.`);
     }
     this.#open.add(task.taskId);
     return this.move(task, task.state, 'created');
@@ -121,6 +131,8 @@ export class TaskTable {
       this.#ended.add(task.taskId);
       this.#forgetOldest();
     }
+    if (state.at === 'waiting') this.#waiting.add(task.taskId);
+    else this.#waiting.delete(task.taskId);
     const accepted = task.state.at === 'offered' && state.at === 'running';
     const moved = { ...task, state };
     if (state.at === 'offered' || accepted)
@@ -164,9 +176,7 @@ export class TaskTable {
   async whenEnded(taskId: string, signal: AbortSignal): Promise<TaskRecord> {
     if (this.#closed) throw closedError();
     const task = this.get(taskId);
-    if (task === undefined) {
-      throw new DelegateError('task-not-found', `There is no task ${taskId}.`, { category: 'not-found' });
-    }
+    if (task === undefined) throw managerError('task-not-found', `There is no task ${taskId}.`);
     if (task.state.at === 'ended') return task;
     const waiter = deferred<TaskRecord>();
     const waiters = this.#waiters.get(taskId) ?? new Set();
@@ -224,8 +234,5 @@ export class TaskTable {
 }
 
 function closedError(): DelegateError {
-  return new DelegateError('manager-closed', 'The manager is closed.', {
-    category: 'unavailable',
-    retryable: true,
-  });
+  return managerError('manager-closed', 'The manager is closed.');
 }

@@ -33,6 +33,7 @@ function put(attempt: number, state: TaskRecord['state'], what: TaskEvent['what'
     timeoutMs: 60_000,
     createdAt: AT,
     attempt,
+    affinity: null,
     losses: 0,
     misses: 0,
     refusals: [],

@@ -7,10 +7,18 @@ import type { TaskRecord } from '../../src/manager/store.ts';
 const CAPABILITY = 'servicenow.auth.RefreshTokenGrantType';
 const gatedInput = { connector: { spec: { auth: { type: 'RefreshTokenGrantType' } } } };
 
-type Wanted = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'refusals'>;
+type Wanted = Pick<TaskRecord, 'name' | 'version' | 'input' | 'selectors' | 'affinity' | 'refusals'>;
 
 function task(changes: Partial<Wanted> = {}): Wanted {
-  return { name: 'demo.read', version: 1, input: null, selectors: [], refusals: [], ...changes };
+  return {
+    name: 'demo.read',
+    version: 1,
+    input: null,
+    selectors: [],
+    affinity: null,
+    refusals: [],
+    ...changes,
+  };
 }
 
 function candidate(name: string, changes: Partial<Candidate> & { version?: string } = {}): Candidate {
@@ -184,6 +192,79 @@ describe('choosing a delegate for a task', () => {
           expect(placement.candidate.tags.has(normalTag(selector))).to.equal(true);
       }),
     );
+  });
+});
+
+describe('choosing a delegate for tasks of one affinity', () => {
+  const affinity = fc.string({ minLength: 1 });
+  const ids = fc.uniqueArray(fc.uuid(), { minLength: 1, maxLength: 8 });
+  const chosen = (connector: string, connected: readonly Candidate[]): string =>
+    outcomeOf(place(task({ affinity: connector }), connected, hints));
+
+  it('gives the same one in whatever order they stand and however much room they have', () => {
+    fc.assert(
+      fc.property(
+        affinity,
+        ids,
+        fc.infiniteStream(fc.integer({ min: 1, max: 999 })),
+        (connector, all, credit) => {
+          const roomy = all.map((id) => candidate(id, { freeCredit: [...credit.take(1)][0] ?? 1 }));
+          expect(chosen(connector, roomy)).to.equal(chosen(connector, roomy.toReversed()));
+          expect(chosen(connector, roomy)).to.equal(
+            chosen(
+              connector,
+              all.map((id) => candidate(id)),
+            ),
+          );
+        },
+      ),
+    );
+  });
+
+  it('uses up the credit of one before it goes to the next, and comes back to it', () => {
+    fc.assert(
+      fc.property(affinity, ids, fc.integer({ min: 1, max: 5 }), (connector, all, credit) => {
+        const left = new Map(all.map((id) => [id, credit]));
+        const connected = (): Candidate[] =>
+          [...left].map(([id, freeCredit]) => candidate(id, { freeCredit }));
+        const order = Array.from({ length: all.length * credit }, () => {
+          const id = chosen(connector, connected());
+          left.set(id, (left.get(id) ?? 0) - 1);
+          return id;
+        });
+        const blocks = [...new Set(order)];
+        expect(blocks).to.have.members(all);
+        expect(order).to.deep.equal(blocks.flatMap((id) => Array.from({ length: credit }, () => id)));
+        expect(chosen(connector, connected())).to.equal('no-capacity');
+        for (const id of all) left.set(id, 1);
+        expect(chosen(connector, connected())).to.equal(blocks[0]);
+      }),
+    );
+  });
+
+  it('moves nobody but to the one that joined', () => {
+    fc.assert(
+      fc.property(affinity, ids, fc.uuid(), (connector, all, joined) => {
+        const before = all.map((id) => candidate(id));
+        const after = chosen(connector, [...before, candidate(joined)]);
+        expect([chosen(connector, before), joined]).to.include(after);
+      }),
+    );
+  });
+
+  it('gives each delegate its share of the connectors', () => {
+    const connected = ['a', 'b', 'c', 'd'].map((id) => candidate(id));
+    const owners = Array.from({ length: 1_000 }, (_, n) => chosen(`servicenow_${n}`, connected));
+    for (const id of ['a', 'b', 'c', 'd'])
+      expect(owners.filter((owner) => owner === id)).to.have.length.within(190, 310);
+  });
+
+  it('prefers another to one that is better not asked', () => {
+    const connected = ['a', 'b', 'c'].map((id) => candidate(id));
+    const own = chosen('servicenow_prod', connected);
+    const reluctance = (id: string): number => Number(id === own);
+    const placement = place(task({ affinity: 'servicenow_prod' }), connected, { ...hints, reluctance });
+    expect(outcomeOf(placement)).to.not.equal(own);
   });
 });
 

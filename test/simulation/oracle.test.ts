@@ -56,6 +56,7 @@ function recordOf(state: TaskRecord['state']): TaskRecord {
     timeoutMs: 1_000,
     createdAt: '',
     attempt: 1,
+    affinity: null,
     losses: 0,
     misses: 0,
     refusals: [],
