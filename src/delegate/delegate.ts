@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import type { TaskType } from '../connectors/connector.ts';
-import { DelegateError, wrap } from '../kit/errors.ts';
+import { wrap, type DelegateError } from '../kit/errors.ts';
 import type { HttpSend } from '../kit/http-exchange.ts';
 import type { Redactor, Secret } from '../kit/secret.ts';
 import { endsWithin, sleep, type Clock } from '../kit/time.ts';
@@ -8,6 +8,7 @@ import type { Readiness } from '../observability/health.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
 import { keyOf, type DelegateIdentity, type Heartbeat, type Hello } from '../protocol/messages.ts';
+import { delegateError } from './errors.ts';
 import { runConnectionLoop } from './connection/connection-loop.ts';
 import { enrol } from './connection/enrol.ts';
 import {
@@ -380,8 +381,5 @@ function isLast(phase: Phase): boolean {
 }
 
 function noEnrolmentToken(managerUrl: string): DelegateError {
-  return new DelegateError('enrolment-token-missing', `This delegate is not enrolled with ${managerUrl}.`, {
-    category: 'credentials',
-    hint: 'Make an enrolment token in the manager and set DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE.',
-  });
+  return delegateError('enrolment-token-missing', `This delegate is not enrolled with ${managerUrl}.`);
 }

@@ -1,9 +1,8 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
-import { isIP, type LookupFunction, type Socket } from 'node:net';
+import { isIP, Socket, type LookupFunction } from 'node:net';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
-import { Agent, buildConnector, request } from 'undici';
-import { DelegateError } from '../kit/errors.ts';
+import { Agent, buildConnector, errors, request } from 'undici';
 import { deferred } from '../kit/flow.ts';
 import {
   bareHostname,
@@ -12,7 +11,7 @@ import {
   type HttpResponse,
 } from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
-import { transportError } from './transport-error.ts';
+import { httpError, transportError } from './transport-error.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;
@@ -139,10 +138,15 @@ export class HttpClient implements AsyncDisposable {
       rejectUnauthorized: true,
       signal: attempt.signal,
     });
-    connect(target, (...outcome) => {
+    let isReached = false;
+    // undici gives the socket back, and its types don't say so; only the socket knows how far an attempt came.
+    const socket: unknown = connect(target, (...outcome) => {
       this.#attempts.delete(attempt);
-      done(...outcome);
+      const [failure] = outcome;
+      if (isReached && failure instanceof errors.ConnectTimeoutError) done(handshakeTimeout(failure), null);
+      else done(...outcome);
     });
+    if (socket instanceof Socket) socket.once('connect', () => (isReached = true));
     return attempt;
   }
 
@@ -163,12 +167,18 @@ export class HttpClient implements AsyncDisposable {
       case 'br':
         return brotliDecompressSync(bytes, { maxOutputLength });
       default:
-        throw new DelegateError('http.broken-response', 'The answer has an encoding that nobody asked for.', {
-          category: 'bad-response',
+        throw httpError('http.broken-response', 'The answer has an encoding that nobody asked for.', {
+          retryable: false,
           details: { contentEncoding: encoding.slice(0, 40) },
         });
     }
   }
+}
+
+/** By Node's own code for it: who does not answer at all, and who does not speak TLS, need different people. */
+function handshakeTimeout(cause: Error): Error {
+  const code = 'ERR_TLS_HANDSHAKE_TIMEOUT';
+  return Object.assign(new Error('the TLS handshake took too long', { cause }), { code });
 }
 
 function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
@@ -195,14 +205,16 @@ function tlsFacts(socket: TLSSocket): NonNullable<ConnectionFacts['tls']> {
   const certificate = socket.getPeerCertificate();
   return {
     protocol: socket.getProtocol() ?? 'unknown',
-    subject: commonName(certificate.subject),
-    issuer: commonName(certificate.issuer),
+    subject: nameOf(certificate.subject, certificate.subjectaltname),
+    issuer: nameOf(certificate.issuer),
     validTo: toTimestamp(Date.parse(certificate.valid_to)),
   };
 }
 
-function commonName(name: PeerCertificate['subject']): string {
-  return [name.CN ?? name.O ?? 'unnamed'].flat().join(', ');
+/** Many issuers give no common name any more: the alternative names say whose certificate it is. */
+function nameOf({ CN, O }: PeerCertificate['subject'], altNames?: string): string {
+  const name = [CN, altNames?.replaceAll('DNS:', ''), O].find((one) => one !== undefined && one.length > 0);
+  return [name ?? 'unnamed'].flat().join(', ');
 }
 
 /** DNS as `net.connect` wants it, with each address judged: a public name may point at a private place. */

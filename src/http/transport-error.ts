@@ -1,19 +1,106 @@
 import { errors } from 'undici';
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { DelegateError, errorsOf, systemCode, type ErrorFacts, type ErrorKinds } from '../kit/errors.ts';
 
-interface Judgement {
-  code: string;
-  what: string;
-  hint: string;
-  retryable: boolean;
-  category?: 'unavailable' | 'timeout' | 'bad-response' | 'invalid-input';
+/** Why there is no answer, or none that is HTTP. What passes by itself is retryable: overload, restarts, resets. */
+export const HTTP_ERRORS = {
+  'network.dns': {
+    category: 'unavailable',
+    means: 'The host name did not resolve to an address: it is unknown to DNS here, or DNS gave no answer.',
+    remedy: "Check the host name, and that the delegate's DNS knows it.",
+  },
+  'network.refused': {
+    category: 'unavailable',
+    retryable: true,
+    means: 'The host is there, and nothing listens on this port, or a firewall says so.',
+    remedy: 'Check host and port, and that nothing between refuses the delegate.',
+  },
+  'network.unreachable': {
+    category: 'unavailable',
+    retryable: true,
+    means: 'There is no route to the host, or the network of the delegate is down.',
+    remedy: 'Check routes and firewalls between the delegate and the host.',
+  },
+  'network.reset': {
+    category: 'unavailable',
+    retryable: true,
+    means: 'The connection ended before the answer was complete.',
+    remedy: 'Usually passes; if not, look at proxies and load balancers between.',
+  },
+  'network.connect-timeout': {
+    category: 'timeout',
+    retryable: true,
+    means: 'The host did not accept a connection in time (10 s).',
+    remedy: 'A firewall that drops packets is the usual cause: allow the delegate to reach host and port.',
+  },
+  'network.answer-timeout': {
+    category: 'timeout',
+    retryable: true,
+    means: 'The request was taken, and the answer did not come, or did not go on, in time (30 s).',
+    remedy: 'The server is overloaded or the request is too costly.',
+  },
+  'network.failed': {
+    category: 'unavailable',
+    retryable: true,
+    means:
+      'The request failed below HTTP for a reason that is not known here; its system code is in the message.',
+    remedy: 'Look the code up; the delegate log has the whole error.',
+  },
+  'http.response-too-large': {
+    category: 'bad-response',
+    means: 'The answer is larger than the delegate accepts (16 MiB, unpacked).',
+    remedy: 'Check that the URL is the right one.',
+  },
+  'http.broken-response': {
+    category: 'bad-response',
+    retryable: true,
+    means: 'What came is not HTTP, or its body cannot be unpacked.',
+    remedy: 'Check that host and port speak HTTP, and what stands between.',
+  },
+  'http.request-invalid': {
+    category: 'invalid-input',
+    means: 'The request was not sent, because it has a header that HTTP does not allow.',
+    remedy: 'A line break or another control character inside a token is the usual cause.',
+  },
+  'tls.certificate-expired': {
+    category: 'unavailable',
+    means: "The server's certificate is past its end, or before its beginning.",
+    remedy: "Renew the server's certificate; if it is right, check the clock of this machine.",
+  },
+  'tls.untrusted': {
+    category: 'unavailable',
+    means: "The server's certificate does not lead to a certificate authority that this machine trusts.",
+    remedy: 'Add the CA that signed it (NODE_EXTRA_CA_CERTS), or check who intercepts the connection.',
+  },
+  'tls.host-mismatch': {
+    category: 'unavailable',
+    means: "The server's certificate is for other host names than the one that was called.",
+    remedy: 'Use the host name of the certificate.',
+  },
+  'tls.handshake': {
+    category: 'unavailable',
+    means: 'The server answered, and the two sides did not agree on TLS: it speaks none, or another version.',
+    remedy: 'Check that the port speaks TLS, and the protocol versions on both sides.',
+  },
+  'tls.handshake-timeout': {
+    category: 'timeout',
+    retryable: true,
+    means: 'The host accepted the connection and did not finish the TLS handshake in time.',
+    remedy:
+      'The server is overloaded, or something between holds the connection: look at proxies and TLS inspection if it goes on.',
+  },
+} as const satisfies ErrorKinds;
+
+export const httpError = errorsOf(HTTP_ERRORS);
+
+/** What is known of a system code: what the host did, and what is special to it. */
+interface Judgement extends Pick<ErrorFacts, 'retryable' | 'hint'> {
+  readonly code: keyof typeof HTTP_ERRORS;
+  readonly what: string;
 }
 
 const unresolved: Judgement = {
   code: 'network.dns',
   what: 'does not resolve: the name is unknown to DNS here',
-  hint: "Check the host name, and that the delegate's DNS knows it.",
-  retryable: false,
 };
 const resolverDown: Judgement = {
   code: 'network.dns',
@@ -21,82 +108,48 @@ const resolverDown: Judgement = {
   hint: "Check the delegate's DNS servers.",
   retryable: true,
 };
-const refused: Judgement = {
-  code: 'network.refused',
-  what: 'refused the connection',
-  hint: 'Check host and port, and that nothing between refuses the delegate.',
-  retryable: true,
-};
-const unreachable: Judgement = {
-  code: 'network.unreachable',
-  what: 'cannot be reached from this network',
-  hint: 'Check routes and firewalls between the delegate and the host.',
-  retryable: true,
-};
+const refused: Judgement = { code: 'network.refused', what: 'refused the connection' };
+const unreachable: Judgement = { code: 'network.unreachable', what: 'cannot be reached from this network' };
 const reset: Judgement = {
   code: 'network.reset',
   what: 'closed the connection before the answer was complete',
-  hint: 'Usually passes; if not, look at proxies and load balancers between.',
-  retryable: true,
 };
 const connectTimeout: Judgement = {
   code: 'network.connect-timeout',
   what: 'did not accept a connection in time',
-  hint: 'A firewall that drops packets is the usual cause: allow the delegate to reach host and port.',
-  retryable: true,
-  category: 'timeout',
 };
 const answerTimeout: Judgement = {
   code: 'network.answer-timeout',
   what: 'accepted the request and did not answer in time',
-  hint: 'The server is overloaded or the request is too costly.',
-  retryable: true,
-  category: 'timeout',
 };
 const tooLarge: Judgement = {
   code: 'http.response-too-large',
   what: 'sent a larger answer than the delegate accepts',
-  hint: 'Check that the URL is the right one.',
-  retryable: false,
-  category: 'bad-response',
 };
 const notHttp: Judgement = {
   code: 'http.broken-response',
   what: 'sent something that is not a valid HTTP answer',
-  hint: 'Check that host and port speak HTTP, and what stands between.',
-  retryable: true,
-  category: 'bad-response',
-};
-const expired: Judgement = {
-  code: 'tls.certificate-expired',
-  what: 'has a TLS certificate that has expired or is not valid yet',
-  hint: "Renew the server's certificate; if it is right, check the clock of this machine.",
-  retryable: false,
-};
-const untrusted: Judgement = {
-  code: 'tls.untrusted',
-  what: 'has a TLS certificate that this machine does not trust',
-  hint: 'Add the CA that signed it (NODE_EXTRA_CA_CERTS), or check who intercepts the connection.',
-  retryable: false,
-};
-const otherHost: Judgement = {
-  code: 'tls.host-mismatch',
-  what: 'has a TLS certificate for another host name',
-  hint: 'Use the host name of the certificate.',
-  retryable: false,
-};
-const handshake: Judgement = {
-  code: 'tls.handshake',
-  what: 'failed the TLS handshake',
-  hint: 'Check that the port speaks TLS, and the protocol versions on both sides.',
-  retryable: true,
 };
 const unsendable: Judgement = {
   code: 'http.request-invalid',
   what: 'was not asked: the request has a header that HTTP does not allow',
-  hint: 'A line break or another control character inside a token is the usual cause.',
-  retryable: false,
-  category: 'invalid-input',
+};
+const expired: Judgement = {
+  code: 'tls.certificate-expired',
+  what: 'has a TLS certificate that has expired or is not valid yet',
+};
+const untrusted: Judgement = {
+  code: 'tls.untrusted',
+  what: 'has a TLS certificate that this machine does not trust',
+};
+const otherHost: Judgement = {
+  code: 'tls.host-mismatch',
+  what: 'has a TLS certificate for another host name',
+};
+const handshake: Judgement = { code: 'tls.handshake', what: 'failed the TLS handshake' };
+const handshakeTimeout: Judgement = {
+  code: 'tls.handshake-timeout',
+  what: 'accepted the connection and did not finish the TLS handshake in time',
 };
 
 /** By system, OpenSSL and undici error codes (nodejs.org/api/errors.html, undici's `errors.js`); never by text. */
@@ -141,6 +194,7 @@ const judgements: Readonly<Record<string, Judgement>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: otherHost,
   HOSTNAME_MISMATCH: otherHost,
   EPROTO: handshake,
+  ERR_TLS_HANDSHAKE_TIMEOUT: handshakeTimeout,
 };
 
 /** Codes that come in families. */
@@ -159,16 +213,12 @@ export function transportError(thrown: unknown, url: URL): DelegateError {
   // undici's parser gives its errors no code.
   const judgement = thrown instanceof errors.HTTPParserError ? notHttp : judge(code);
   if (judgement === undefined) {
-    return new DelegateError('network.failed', `${url.host}: the request failed (${code ?? 'no code'}).`, {
-      category: 'unavailable',
-      retryable: true,
-      cause: thrown,
-    });
+    const message = `${url.host}: the request failed (${code ?? 'no code'}).`;
+    return httpError('network.failed', message, { cause: thrown });
   }
-  return new DelegateError(judgement.code, `${url.host} ${judgement.what}.`, {
-    category: judgement.category ?? 'unavailable',
-    retryable: judgement.retryable,
-    hint: judgement.hint,
+  const { what, code: kind, ...special } = judgement;
+  return httpError(kind, `${url.host} ${what}.`, {
+    ...special,
     details: { host: url.host, ...(code === undefined ? {} : { systemCode: code }) },
     cause: thrown,
   });

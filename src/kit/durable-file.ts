@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { DelegateError, systemCode } from './errors.ts';
+import { errorsOf, systemCode, type DelegateError, type ErrorKinds } from './errors.ts';
+
+export const FILE_ERRORS = {
+  'file-not-kept': {
+    category: 'internal',
+    means: 'A file was written, and what was read back is not what was written.',
+    remedy: 'Look for another process that writes this file, and for what the system log says of the disk.',
+  },
+} as const satisfies ErrorKinds;
+
+const fileError = errorsOf(FILE_ERRORS);
 
 const UNFINISHED_SUFFIX = '.tmp';
 
@@ -85,9 +95,5 @@ export async function syncFolder(path: string, calls: Pick<FileCalls, 'open'> = 
 }
 
 function notKept(path: string): DelegateError {
-  return new DelegateError('file-not-kept', `The file ${path} was not kept as written.`, {
-    category: 'internal',
-    hint: 'Look for another process that writes this file, and for what the system log says of the disk.',
-    details: { path },
-  });
+  return fileError('file-not-kept', `The file ${path} was not kept as written.`, { details: { path } });
 }

@@ -71,6 +71,21 @@ export class DelegateError extends Error {
     this.details = options.details;
   }
 
+  /**
+   * The same error for somebody who knows less, or needs to know more: what is given takes the place of what was said,
+   * details are added. The error itself is the cause.
+   */
+  retold(words: { message?: string; hint?: string; details?: ErrorDetails }): DelegateError {
+    return new DelegateError(this.code, words.message ?? this.message, {
+      category: this.category,
+      retryable: this.retryable,
+      hint: words.hint ?? this.hint,
+      status: this.status,
+      details: words.details === undefined ? this.details : { ...this.details, ...words.details },
+      cause: this,
+    });
+  }
+
   /** The error without stack and cause, whose text may come from strangers. */
   toWire(): WireError {
     return {

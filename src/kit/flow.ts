@@ -32,6 +32,11 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
+/** Resolves when the work has ended, however: its failure belongs to whoever waits for its value. */
+export async function ended(work: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([work]);
+}
+
 /**
  * A queue between a producer that can't wait (a socket) and one serial consumer (`for await`). The producer is
  * told when the bound is reached; nothing is dropped in silence.

@@ -1,6 +1,17 @@
 import { createServer, type OutgoingHttpHeaders, type Server } from 'node:http';
 import { once } from 'node:events';
-import { DelegateError, systemCode } from '../kit/errors.ts';
+import { errorsOf, systemCode, type ErrorKinds } from '../kit/errors.ts';
+
+export const HEALTH_ERRORS = {
+  'health-port-unavailable': {
+    category: 'invalid-input',
+    means:
+      'The health endpoints cannot listen where they are told to: the port is taken, or the address is not of this machine.',
+    remedy: 'Set DELEGATE_HTTP_HOST and DELEGATE_HTTP_PORT to a free address; port 0 takes any.',
+  },
+} as const satisfies ErrorKinds;
+
+const healthError = errorsOf(HEALTH_ERRORS);
 
 export interface Readiness {
   ready: boolean;
@@ -72,14 +83,10 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
     const address = server.address();
     return typeof address === 'object' && address !== null ? address.port : port;
   } catch (thrown) {
-    throw new DelegateError(
+    throw healthError(
       'health-port-unavailable',
       `The health endpoints cannot listen on ${host}:${port} (${systemCode(thrown) ?? 'unknown'}).`,
-      {
-        category: 'invalid-input',
-        hint: 'Set DELEGATE_HTTP_HOST and DELEGATE_HTTP_PORT to a free address; port 0 takes any.',
-        cause: thrown,
-      },
+      { cause: thrown },
     );
   }
 }

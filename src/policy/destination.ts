@@ -1,6 +1,27 @@
 import { BlockList, isIP } from 'node:net';
-import { DelegateError } from '../kit/errors.ts';
+import { errorsOf, type DelegateError, type ErrorKinds } from '../kit/errors.ts';
 import { bareHostname } from '../kit/http-exchange.ts';
+
+export const POLICY_ERRORS = {
+  'policy.https-required': {
+    category: 'policy',
+    means: 'A task names an address that is not https. Nothing was sent to it.',
+    remedy: 'Give the https address; credentials are never sent in clear text.',
+  },
+  'policy.address-refused': {
+    category: 'policy',
+    means:
+      'A task names an address, or a host name that leads to one, at which no ServiceNow can be: link-local, multicast, unspecified, or the metadata service of a cloud.',
+    remedy: 'Give the address of the ServiceNow instance or token server itself.',
+  },
+  'policy.loopback-refused': {
+    category: 'policy',
+    means: 'A task names an address of the very machine that the delegate runs on.',
+    remedy: 'Only the operator can allow it, for development, with DELEGATE_ALLOW_LOOPBACK=true.',
+  },
+} as const satisfies ErrorKinds;
+
+const policyError = errorsOf(POLICY_ERRORS);
 
 /** Where this delegate may connect to on behalf of a task. The manager can't widen it. */
 export interface DestinationRules {
@@ -65,9 +86,7 @@ export function assertDestination(url: URL, purpose: string, rules: DestinationR
   if (onLoopback && !rules.allowLoopback) throw loopbackRefused(purpose, host);
   if (url.protocol === 'https:') return;
   if (url.protocol === 'http:' && onLoopback) return;
-  throw new DelegateError('policy.https-required', `${purpose}: ${url.protocol}//${host} is not https.`, {
-    category: 'policy',
-    hint: 'Give the https address; credentials are never sent in clear text.',
+  throw policyError('policy.https-required', `${purpose}: ${url.protocol}//${host} is not https.`, {
     details: { rule: 'https-required', host },
   });
 }
@@ -76,14 +95,10 @@ export function assertDestination(url: URL, purpose: string, rules: DestinationR
 export function assertAddress(address: string, purpose: string, rules: DestinationRules): void {
   const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
   if (forbidden.check(address, family)) {
-    throw new DelegateError(
+    throw policyError(
       'policy.address-refused',
       `${purpose}: ${address} is a link-local or unspecified address, which a task may not reach.`,
-      {
-        category: 'policy',
-        hint: 'Give the address of the ServiceNow instance or token server itself.',
-        details: { rule: 'address-refused', address },
-      },
+      { details: { rule: 'address-refused', address } },
     );
   }
   if (loopback.check(address, family) && !rules.allowLoopback) throw loopbackRefused(purpose, address);
@@ -96,9 +111,7 @@ export function isLoopbackHost(host: string): boolean {
 }
 
 function loopbackRefused(purpose: string, host: string): DelegateError {
-  return new DelegateError('policy.loopback-refused', `${purpose}: ${host} is this machine's loopback.`, {
-    category: 'policy',
-    hint: 'Only the operator can allow it, for development, with DELEGATE_ALLOW_LOOPBACK=true.',
+  return policyError('policy.loopback-refused', `${purpose}: ${host} is this machine's loopback.`, {
     details: { rule: 'loopback-refused', host },
   });
 }

@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { DelegateError } from '../kit/errors.ts';
+import { errorsOf, type DelegateError, type ErrorKinds } from '../kit/errors.ts';
 import { taskIdSchema, type Json } from './messages.ts';
+
+export const SIGNATURE_ERRORS = {
+  'input-not-canonical': {
+    category: 'invalid-input',
+    means:
+      'The input of a task that is to be signed has no canonical form (RFC 8785), so that no signature over it could be checked.',
+    remedy: 'Send numbers that a double can hold, and text that is well-formed Unicode.',
+  },
+} as const satisfies ErrorKinds;
+
+const signatureError = errorsOf(SIGNATURE_ERRORS);
 
 /** Claims of `task.assign.signature`, a compact JWS with EdDSA (PROTOCOL.md, section 5). */
 export const taskSignatureClaimsSchema = z.object({
@@ -47,8 +58,5 @@ export function canonicalJson(value: Json): string {
 }
 
 function notCanonical(what: string): DelegateError {
-  return new DelegateError('input-not-canonical', `The task input has no canonical JSON form: ${what}.`, {
-    category: 'invalid-input',
-    hint: 'Send numbers that a double can hold, and text that is well-formed Unicode.',
-  });
+  return signatureError('input-not-canonical', `The task input has no canonical JSON form: ${what}.`);
 }

@@ -141,7 +141,12 @@ describe('a manager that is away', () => {
       })
       .map(({ next, retryAfter }) => {
         const wanted = retryAfterMs({ 'retry-after': retryAfter }, 0);
-        return new ManagerRefusal('refused', '', { status: 503, next, hint: '', retryAfterMs: wanted });
+        return new ManagerRefusal('not-authenticated', '', {
+          status: 503,
+          next,
+          hint: '',
+          retryAfterMs: wanted,
+        });
       });
     const closed = fc
       .integer({ min: 1000, max: 4999 })

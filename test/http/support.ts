@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { HttpClient, type HttpClientOptions } from '../../src/http/client.ts';
 import type { DevelopmentCertificate } from '../../src/dev/fake-identity/development-certificates.ts';
 import type { HttpRequest } from '../../src/kit/http-exchange.ts';
-import { listenOnLoopback, portOf } from '../support/listen.ts';
+import { portOf } from '../support/listen.ts';
 
 /** A listening server that knows its sockets, so that a test can see them end, and end them. */
 export class Listener implements AsyncDisposable {
@@ -24,9 +24,11 @@ export class Listener implements AsyncDisposable {
     });
   }
 
-  static async on(server: Server): Promise<Listener> {
+  /** @param address of loopback */
+  static async on(server: Server, address = '127.0.0.1'): Promise<Listener> {
     const listener = new Listener(server);
-    await listenOnLoopback(server);
+    server.listen(0, address);
+    await once(server, 'listening');
     return listener;
   }
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { createServer } from 'node:https';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,10 +25,11 @@ describe('TLS', () => {
   let expired: DevelopmentCertificate;
   let future: DevelopmentCertificate;
   let otherHost: DevelopmentCertificate;
+  let nameless: DevelopmentCertificate;
 
   before(async () => {
-    const altNames = ['localhost', '127.0.0.1'];
-    [valid, expired, future, otherHost] = await Promise.all([
+    const altNames = ['localhost', '127.0.0.1', '::1'];
+    [valid, expired, future, otherHost, nameless] = await Promise.all([
       createDevelopmentCertificate({ commonName: 'valid', altNames }),
       createDevelopmentCertificate({
         commonName: 'expired',
@@ -37,8 +39,9 @@ describe('TLS', () => {
       }),
       createDevelopmentCertificate({ commonName: 'future', altNames, notBefore: new Date(now + DAY_MS) }),
       createDevelopmentCertificate({ commonName: 'other', altNames: ['other.example'] }),
+      createDevelopmentCertificate({ commonName: '', altNames }),
     ]);
-    const trusted = [valid, expired, future, otherHost].map(({ certificatePem }) => certificatePem);
+    const trusted = [valid, expired, future, otherHost, nameless].map(({ certificatePem }) => certificatePem);
     writeFileSync(join(folder, 'trusted.pem'), trusted.join(''));
   });
 
@@ -112,6 +115,44 @@ describe('TLS', () => {
       },
     });
   });
+
+  it('shows whose certificate it is where it has no common name, as many have none', async () => {
+    await using server = await Listener.tls(nameless);
+    const met = await visit('probe', server.url('/', 'https', 'localhost'));
+    expect(met)
+      .to.have.nested.property('tls.subject')
+      .that.equals('localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1');
+    expect(met).to.have.nested.property('tls.issuer').that.equals('unnamed');
+  });
+
+  for (const [host, address, serverNames] of [
+    ['localhost', '127.0.0.1', ['localhost', 'localhost']],
+    ['127.0.0.1', '127.0.0.1', []],
+    ['[::1]', '::1', []],
+  ] as const) {
+    it(`a probe of ${host} goes the way of a request: same address, same server name, whatever the path`, async () => {
+      const { certificatePem: cert, pkcs8Pem: key } = valid;
+      const named: string[] = [];
+      const secured = createServer(
+        {
+          cert,
+          key,
+          SNICallback(name, done) {
+            named.push(name);
+            done(null);
+          },
+        },
+        (_, response) => response.end('over TLS'),
+      );
+      await using server = await Listener.on(secured, address);
+      const url = server.url('/context/path', 'https', host);
+      expect(await visit('send', url)).to.deep.include({ body: 'over TLS' });
+      expect(await visit('probe', url))
+        .to.deep.include({ address })
+        .and.to.have.nested.property('tls.subject', 'valid');
+      expect([named, server.accepted]).to.deep.equal([serverNames, 2]);
+    });
+  }
 
   const refusals: [what: string, certificate: () => DevelopmentCertificate, code: string][] = [
     ['has expired', () => expired, 'tls.certificate-expired'],

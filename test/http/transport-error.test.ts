@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
-import { transportError } from '../../src/http/transport-error.ts';
+import { HTTP_ERRORS, transportError } from '../../src/http/transport-error.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 
 const url = new URL('https://user:hunter2@acme.example:8443/path?sysparm_query=hunter2');
@@ -52,9 +52,10 @@ describe('a failure below HTTP', () => {
     INVALID_PURPOSE: ['tls.untrusted', 'unavailable', false],
     ERR_TLS_CERT_ALTNAME_INVALID: ['tls.host-mismatch', 'unavailable', false],
     HOSTNAME_MISMATCH: ['tls.host-mismatch', 'unavailable', false],
-    EPROTO: ['tls.handshake', 'unavailable', true],
-    ERR_SSL_WRONG_VERSION_NUMBER: ['tls.handshake', 'unavailable', true],
-    ERR_TLS_HANDSHAKE_TIMEOUT: ['tls.handshake', 'unavailable', true],
+    EPROTO: ['tls.handshake', 'unavailable', false],
+    ERR_SSL_WRONG_VERSION_NUMBER: ['tls.handshake', 'unavailable', false],
+    ERR_TLS_HANDSHAKE_TIMEOUT: ['tls.handshake-timeout', 'timeout', true],
+    ERR_TLS_INVALID_PROTOCOL_VERSION: ['tls.handshake', 'unavailable', false],
   };
   for (const [systemCode, [code, category, retryable]] of Object.entries(judgements)) {
     it(`${systemCode} is ${code}`, () => {
@@ -65,6 +66,26 @@ describe('a failure below HTTP', () => {
       expect(error.hint).to.match(/\.$/);
     });
   }
+
+  it('has four texts for four ways of not getting through', () => {
+    const texts = ['ENOTFOUND', 'ECONNREFUSED', 'CERT_HAS_EXPIRED', 'ERR_TLS_HANDSHAKE_TIMEOUT'].map(
+      (systemCode) => judged(systemCode).message,
+    );
+    expect(texts).to.deep.equal([
+      'acme.example:8443 does not resolve: the name is unknown to DNS here.',
+      'acme.example:8443 refused the connection.',
+      'acme.example:8443 has a TLS certificate that has expired or is not valid yet.',
+      'acme.example:8443 accepted the connection and did not finish the TLS handshake in time.',
+    ]);
+  });
+
+  it('of a resolver that does not answer is told from a name that it does not know', () => {
+    expect(judged('EAI_AGAIN')).to.include({
+      message: 'acme.example:8443 did not resolve: DNS gave no answer.',
+      hint: "Check the delegate's DNS servers.",
+    });
+    expect(judged('ENOTFOUND').hint).to.equal(HTTP_ERRORS['network.dns'].remedy);
+  });
 
   for (const systemCode of ['EWHATEVER', '__proto__', 'constructor']) {
     it(`${systemCode}, which nobody foresaw, may pass by itself`, () => {

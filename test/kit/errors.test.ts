@@ -56,6 +56,33 @@ describe('a delegate error', () => {
   });
 });
 
+describe('an error told anew', () => {
+  const error = new DelegateError('room.locked', 'It is locked.', {
+    category: 'refused',
+    retryable: true,
+    hint: 'Knock.',
+    status: 423,
+    details: { room: 7, door: 'left' },
+  });
+
+  it('is the same error, with what is given in the place of what was said', () => {
+    const told = error.retold({ message: 'Room 7 is locked.', hint: 'Wait.', details: { door: 'right' } });
+    expect(told.toWire()).to.deep.equal({
+      ...error.toWire(),
+      message: 'Room 7 is locked.',
+      hint: 'Wait.',
+      details: { room: 7, door: 'right' },
+    });
+    expect(told.cause).to.equal(error);
+  });
+
+  it('keeps what is not given', () => {
+    expect(error.retold({}).toWire()).to.deep.equal(error.toWire());
+    const bare = new DelegateError('room.gone', 'Gone.', { category: 'not-found' });
+    expect(bare.retold({}).toWire()).to.deep.equal(bare.toWire());
+  });
+});
+
 describe('an error of a room', () => {
   const roomError = errorsOf({
     'room.locked': { category: 'refused', retryable: true, means: 'Somebody is in it.', remedy: 'Knock.' },

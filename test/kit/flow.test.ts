@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { deferred, Mailbox, untilAborted } from '../../src/kit/flow.ts';
+import { deferred, ended, Mailbox, untilAborted } from '../../src/kit/flow.ts';
 import { rejectionOf } from '../support/failure.ts';
 
 function listenersOf(signal: AbortSignal): number {
@@ -61,6 +61,13 @@ describe('waiting until aborted', () => {
       for (const other of others) process.on('unhandledRejection', other);
     }
     expect(unheard).to.deep.equal([]);
+  });
+});
+
+describe('the end of work', () => {
+  it('is the same whether it succeeds or fails', async () => {
+    expect(await ended(Promise.resolve('a value'))).to.equal(undefined);
+    expect(await ended(Promise.reject(new Error('a failure')))).to.equal(undefined);
   });
 });
 

@@ -3,6 +3,7 @@ import { sleep, type Clock } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { afterClose } from '../../protocol/close-codes.ts';
 import { MAX_RECONNECT_AFTER_MS } from '../../protocol/limits.ts';
+import { delegateError } from '../errors.ts';
 import { failuresAfter, setbackOf, waitMs, type Setback } from './pace.ts';
 import { SessionNotOpened, type Session } from './session.ts';
 import type { CloseInfo } from './transport.ts';
@@ -149,12 +150,5 @@ function logFailure(log: Logger, thrown: unknown): void {
 }
 
 function superseded(): DelegateError {
-  return new DelegateError(
-    'superseded',
-    'Another process with the identity of this state folder is connected.',
-    {
-      category: 'refused',
-      hint: 'Give each delegate a state folder of its own. This one stops, so that the two do not fight.',
-    },
-  );
+  return delegateError('superseded', 'Another process with the identity of this state folder is connected.');
 }

@@ -34,7 +34,6 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
       return new ManagerRefusal('enrolment-token-refused', 'The manager does not know the enrolment token.', {
         status,
         next: 'slowest-pace',
-        hint: 'Make a new enrolment token in the manager and set DELEGATE_ENROLMENT_TOKEN or DELEGATE_ENROLMENT_TOKEN_FILE.',
       });
     case 403:
       return revoked();
@@ -45,7 +44,6 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
         {
           status,
           next: 'slowest-pace',
-          hint: 'The state folder is an old copy of another one. Restore the newest, or empty it and enrol anew.',
         },
       );
     default:
@@ -55,7 +53,6 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
         {
           status,
           next: 'reconnect',
-          hint: 'Check DELEGATE_MANAGER_URL; the delegate asks again.',
           retryAfterMs: waitMs,
         },
       );

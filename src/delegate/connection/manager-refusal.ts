@@ -1,10 +1,12 @@
 import { DelegateError } from '../../kit/errors.ts';
 import type { AfterClose } from '../../protocol/close-codes.ts';
+import { MANAGER_REFUSAL_ERRORS } from '../errors.ts';
 
 export interface ManagerRefusalOptions {
   status: number;
   next: AfterClose;
-  hint: string;
+  /** Where the usual remedy of the code is not exact enough. */
+  hint?: string;
   retryAfterMs?: number | undefined;
   managerDateMs?: number | undefined;
 }
@@ -23,13 +25,9 @@ export class ManagerRefusal extends DelegateError {
    */
   readonly managerDateMs: number | undefined;
 
-  constructor(code: string, message: string, options: ManagerRefusalOptions) {
-    super(code, message, {
-      category: 'unavailable',
-      retryable: true,
-      hint: options.hint,
-      status: options.status,
-    });
+  constructor(code: keyof typeof MANAGER_REFUSAL_ERRORS, message: string, options: ManagerRefusalOptions) {
+    const { category, retryable, remedy } = MANAGER_REFUSAL_ERRORS[code];
+    super(code, message, { category, retryable, hint: options.hint ?? remedy, status: options.status });
     this.next = options.next;
     this.retryAfterMs = options.retryAfterMs;
     this.managerDateMs = options.managerDateMs;
@@ -41,6 +39,5 @@ export function revoked(): ManagerRefusal {
   return new ManagerRefusal('revoked', 'The manager has revoked this delegate.', {
     status: 403,
     next: 'slowest-pace',
-    hint: 'Ask the owner of the manager; to come back as a new delegate, empty the state folder and use a new token.',
   });
 }

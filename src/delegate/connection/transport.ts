@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket, type RawData } from 'ws';
-import { DelegateError, systemCode } from '../../kit/errors.ts';
+import { systemCode, type DelegateError } from '../../kit/errors.ts';
 import { deferred, Mailbox } from '../../kit/flow.ts';
 import { retryAfterMs } from '../../kit/http-exchange.ts';
 import type { Clock } from '../../kit/time.ts';
 import type { CloseCode } from '../../protocol/close-codes.ts';
 import type { WireFrame } from '../../protocol/codec.ts';
 import { CONNECT_PATH, MAX_CLOSE_REASON_BYTES, MAX_FRAME_BYTES, SUBPROTOCOL } from '../../protocol/limits.ts';
+import { delegateError } from '../errors.ts';
 import { ManagerRefusal, revoked } from './manager-refusal.ts';
 
 /** An upgrade that is not answered is given up. */
@@ -197,7 +198,6 @@ function refusalOf(
         {
           status,
           next: 'slowest-pace',
-          hint: 'Upgrade the delegate.',
         },
       );
     default:
@@ -207,7 +207,6 @@ function refusalOf(
         {
           status,
           next: 'reconnect',
-          hint: 'Check DELEGATE_MANAGER_URL, and that proxies and load balancers between let WebSockets through.',
           retryAfterMs: retryAfterMs(
             {
               'retry-after': response.headers['retry-after'] ?? '',
@@ -235,7 +234,6 @@ function tokenRefused(date: string | undefined, nowMs: number, tokenAheadMs: num
     return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
       status,
       next: 'enrol-again',
-      hint: 'If the manager was set up anew, give the delegate an enrolment token.',
       managerDateMs,
     });
   }
@@ -262,16 +260,9 @@ function skewHint(machineAheadMs: number): string {
 function unreachable(managerUrl: string, cause: unknown): DelegateError {
   const code = systemCode(cause);
   const because = code === undefined ? '' : ` (${code})`;
-  return new DelegateError(
-    'manager-unreachable',
-    `The manager at ${managerUrl} cannot be reached${because}.`,
-    {
-      category: 'unavailable',
-      retryable: true,
-      hint: 'The delegate tries again; check the address, DNS, firewall and TLS trust if it goes on.',
-      cause,
-    },
-  );
+  return delegateError('manager-unreachable', `The manager at ${managerUrl} cannot be reached${because}.`, {
+    cause,
+  });
 }
 
 function clipBytes(text: string, maxBytes: number): string {

@@ -1,4 +1,5 @@
-import { DelegateError, reasonOf, systemCode } from '../../kit/errors.ts';
+import { reasonOf, systemCode, type DelegateError } from '../../kit/errors.ts';
+import { DELEGATE_ERRORS, delegateError } from '../errors.ts';
 import { deferred, type Deferred } from '../../kit/flow.ts';
 import { endsWithin, type Clock, type Timer } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
@@ -277,7 +278,7 @@ class FileJournal implements Journal {
     this.#isBehind = true;
     if (this.#writable) {
       log.error(
-        { why: reasonOf(thrown), hint: DISK_HINT },
+        { why: reasonOf(thrown), hint: DELEGATE_ERRORS['journal-unwritable'].remedy },
         'the journal cannot be written: no task is taken until it can; results that wait are sent all the same',
       );
     }
@@ -298,15 +299,10 @@ function refuse(pending: readonly Pending[], error: DelegateError): void {
   for (const { written } of pending) written.reject(error);
 }
 
-const DISK_HINT = 'Look at the disk of the state folder: is it full, read-only, or failing?';
-
 function unwritable(cause: unknown): DelegateError {
   const code = systemCode(cause);
   const because = code === undefined ? '' : ` (${code})`;
-  return new DelegateError('journal-unwritable', `The delegate cannot record tasks on its disk${because}.`, {
-    category: 'unavailable',
-    retryable: true,
-    hint: DISK_HINT,
+  return delegateError('journal-unwritable', `The delegate cannot record tasks on its disk${because}.`, {
     cause,
   });
 }

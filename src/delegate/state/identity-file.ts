@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { removeUnfinished, writeDurably, type FileCalls } from '../../kit/durable-file.ts';
-import { DelegateError, systemCode, wrap } from '../../kit/errors.ts';
+import { systemCode, wrap, type DelegateError } from '../../kit/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { ed25519PublicJwkSchema } from '../../protocol/enrolment.ts';
+import { delegateError } from '../errors.ts';
 import { FILE_MODE, FOLDER_MODE } from './state-folder.ts';
 
 const MAIN_NAME = 'identity.json';
@@ -121,11 +122,10 @@ function chosenOf(main: Copy, backup: Copy): IdentityFile | undefined {
   if (backup.is === 'good') return backup.file;
   if (backup.is === 'unreadable') throw unreadable(backup.path, backup.cause);
   if (main.is === 'missing' && backup.is === 'missing') return undefined;
-  throw new DelegateError(
+  throw delegateError(
     'identity-unusable',
     `The identity file ${main.path} is ${main.is}, and its backup ${backup.path} is ${backup.is}.`,
     {
-      category: 'internal',
       hint: 'Restore one of the two, or remove both and give an enrolment token: the delegate then enrols as a new one.',
     },
   );
@@ -165,11 +165,7 @@ function unreadable(path: string, cause: unknown): DelegateError {
 }
 
 function unusable(message: string, cause: unknown): DelegateError {
-  return new DelegateError('identity-unusable', message, {
-    category: 'internal',
-    hint: 'Give the user that the delegate runs as a state folder that it may read and write (DELEGATE_STATE_DIR), on a disk with room.',
-    cause,
-  });
+  return delegateError('identity-unusable', message, { cause });
 }
 
 function codeOf(thrown: unknown): string {

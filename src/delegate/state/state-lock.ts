@@ -4,6 +4,7 @@ import { DelegateError, reasonOf, systemCode } from '../../kit/errors.ts';
 import { deferred } from '../../kit/flow.ts';
 import { sleep, toTimestamp, type Clock } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
+import { delegateError } from '../errors.ts';
 import {
   createUnlessThere,
   isUnchanged,
@@ -234,11 +235,7 @@ async function mustBeStale(
 const IN_USE = 'state-folder-in-use';
 
 function inUse(stateDir: string, owner: LockRecord | undefined): DelegateError {
-  return refusal(
-    `The state folder ${stateDir} is in use by ${nameOf(owner)}.`,
-    'Give each delegate a state folder of its own (DELEGATE_STATE_DIR).',
-    owner,
-  );
+  return refusal(`The state folder ${stateDir} is in use by ${nameOf(owner)}.`, undefined, owner);
 }
 
 function takenOver(stateDir: string, owner: LockRecord | undefined): DelegateError {
@@ -249,10 +246,10 @@ function takenOver(stateDir: string, owner: LockRecord | undefined): DelegateErr
   );
 }
 
-function refusal(message: string, hint: string, owner: LockRecord | undefined): DelegateError {
+function refusal(message: string, hint: string | undefined, owner: LockRecord | undefined): DelegateError {
   const details =
     owner === undefined ? undefined : { pid: owner.pid, host: owner.hostName, since: owner.since };
-  return new DelegateError(IN_USE, message, { category: 'refused', hint, details });
+  return delegateError(IN_USE, message, { hint, details });
 }
 
 function nameOf(owner: LockRecord | undefined): string {

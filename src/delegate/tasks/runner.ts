@@ -1,7 +1,8 @@
 import type { PreparedTask, TaskContext } from '../../connectors/connector.ts';
-import { DelegateError, wrap, type WireError } from '../../kit/errors.ts';
+import { wrap, type DelegateError, type WireError } from '../../kit/errors.ts';
 import type { Redactor } from '../../kit/secret.ts';
 import { jsonSchema, type Json, type TaskEffect } from '../../protocol/messages.ts';
+import { delegateError } from '../errors.ts';
 import type { BegunTask } from '../journal/journal.ts';
 import type { StopReason } from './task-state.ts';
 
@@ -41,7 +42,7 @@ export function outcomeOfUnstarted(thrown: unknown, reason: StopReason | undefin
 export function outcomeOfInterrupted({ name, effect, receivedAt, startedAt }: BegunTask): Outcome {
   const mayHaveWritten = effect === 'writes' && startedAt !== undefined;
   const begun = startedAt === undefined ? '' : ` and may have worked on it from ${startedAt} on`;
-  const error = new DelegateError(
+  const error = delegateError(
     'interrupted',
     `The delegate ended in the middle of ${name}: it took the task at ${receivedAt}${begun}.`,
     {
@@ -82,28 +83,15 @@ export const UNKNOWN_HINT =
 function stopError(reason: StopReason): DelegateError {
   switch (reason) {
     case 'cancelled':
-      return new DelegateError('cancelled', 'The manager cancelled the task.', { category: 'cancelled' });
+      return delegateError('cancelled', 'The manager cancelled the task.');
     case 'deadline':
-      return new DelegateError('timeout', 'The task did not end within its time limit.', {
-        category: 'timeout',
-        retryable: true,
-        hint: 'If it happens again, ServiceNow or the token server answers too slowly for this limit.',
-      });
+      return delegateError('timeout', 'The task did not end within its time limit.');
     case 'shutdown':
-      return new DelegateError('interrupted', 'The delegate was stopped before the task ended.', {
-        category: 'unavailable',
-        retryable: true,
-        hint: 'Start it again; another delegate, or this one after its restart, will take it.',
-      });
+      return delegateError('interrupted', 'The delegate was stopped before the task ended.');
     case 'lease-lost':
-      return new DelegateError('lease-lost', 'The delegate lost its connection for longer than the lease.', {
-        category: 'unavailable',
-        retryable: true,
-      });
+      return delegateError('lease-lost', 'The delegate lost its connection for longer than the lease.');
     case 'discarded':
-      return new DelegateError('discarded', 'The task was given to another attempt.', {
-        category: 'cancelled',
-      });
+      return delegateError('discarded', 'The task was given to another attempt.');
   }
 }
 

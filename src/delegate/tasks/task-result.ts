@@ -1,4 +1,4 @@
-import { DelegateError } from '../../kit/errors.ts';
+import type { DelegateError } from '../../kit/errors.ts';
 import { toTimestamp } from '../../kit/time.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import { encodeToManager, ProtocolViolation } from '../../protocol/codec.ts';
@@ -11,6 +11,7 @@ import type {
   TaskTiming,
 } from '../../protocol/messages.ts';
 import type { BegunTask } from '../journal/journal.ts';
+import { delegateError } from '../errors.ts';
 import { outcomeOfInterrupted, UNKNOWN_HINT, type Outcome } from './runner.ts';
 
 /** All monotonic but the first. */
@@ -84,22 +85,15 @@ export function fitResult(result: TaskResult, maxFrameBytes: number = MAX_FRAME_
 }
 
 function tooLarge(outcome: TaskResult['outcome'], maxFrameBytes: number): DelegateError {
-  return new DelegateError(
+  return delegateError(
     'result-too-large',
     `The task ended (${outcome}), and its result does not fit into a frame of ${maxFrameBytes} bytes.`,
-    {
-      category: 'bad-response',
-      hint: 'Ask for less: fewer fields, or shorter ones.',
-      details: { maxFrameBytes, outcome },
-    },
+    { details: { maxFrameBytes, outcome } },
   );
 }
 
 function unwritable(): DelegateError {
-  return new DelegateError('internal', 'The result could not be put into a frame.', {
-    category: 'internal',
-    hint: 'This is a defect of the delegate; its log has the task.',
-  });
+  return delegateError('internal', 'The result could not be put into a frame.');
 }
 
 type ResultError = Exclude<TaskResult, { outcome: 'succeeded' }>['error'];

@@ -56,7 +56,7 @@ describe('the pace of reconnecting', () => {
 
 describe('what a setback means', () => {
   const refusal = (after: AfterClose): ManagerRefusal =>
-    new ManagerRefusal('some-code', '', { status: 503, next: after, hint: '', retryAfterMs: 7 });
+    new ManagerRefusal('enrolment-failed', '', { status: 503, next: after, hint: '', retryAfterMs: 7 });
   const closed = (code: number): SessionNotOpened => new SessionNotOpened({ code, reason: '' });
   const table: [situation: string, failure: unknown, setback: ReturnType<typeof setbackOf>][] = [
     ['a refusal that names a time', refusal('reconnect'), { next: 'reconnect', retryAfterMs: 7 }],
