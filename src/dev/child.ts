@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { DelegateError } from '../kit/errors.ts';
 import { systemClock } from '../kit/time.ts';
+import { developmentError } from './errors.ts';
 
 const READY_WITHIN_MS = 30_000;
 /** After this a process that was asked to stop is killed. Longer than the grace that a delegate takes. */
@@ -54,9 +54,7 @@ export class Child implements AsyncDisposable {
     }
     this.exited = once(this.#process, 'close').then(([code, signal]: unknown[]) => {
       const how = typeof code === 'number' ? code : String(signal);
-      const error = new DelegateError('process-ended', `${this.name} ended (${how}) before it was ready.`, {
-        category: 'internal',
-      });
+      const error = developmentError('process-ended', `${this.name} ended (${how}) before it was ready.`);
       for (const waiter of this.#waiters) waiter.reject(error);
       return how;
     });
@@ -77,9 +75,7 @@ export class Child implements AsyncDisposable {
     return await new Promise<LogLine>((resolve, reject) => {
       const overdue = systemClock.after(withinMs, () => {
         waiter.reject(
-          new DelegateError('process-overdue', `${this.name} was not ready within ${withinMs / 1_000} s.`, {
-            category: 'timeout',
-          }),
+          developmentError('process-overdue', `${this.name} was not ready within ${withinMs / 1_000} s.`),
         );
       });
       const settle = (): void => {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { DelegateError } from '../kit/errors.ts';
+import { developmentError } from './errors.ts';
 
 /** A JSON API for people who play: the manager's, or an admin plane of a fake. */
 export class JsonApi {
@@ -32,13 +32,10 @@ export class JsonApi {
     });
     const text = await response.text();
     if (!response.ok) {
-      throw new DelegateError(
+      throw developmentError(
         'api-refused',
         `${method} ${path} was answered with HTTP ${response.status}: ${text}`,
-        {
-          category: 'refused',
-          status: response.status,
-        },
+        { status: response.status },
       );
     }
     return schema.parse(text === '' ? undefined : JSON.parse(text));

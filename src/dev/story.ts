@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DelegateError } from '../kit/errors.ts';
 import { sleep, systemClock } from '../kit/time.ts';
+import { developmentError } from './errors.ts';
 import { SEED } from './fake-servicenow/index.ts';
 import { OLD_VERSION, type World } from './world.ts';
 
@@ -150,8 +150,5 @@ function wrapped(text: string): string[] {
 
 function expectThat(holds: boolean, what: string): void {
   if (holds) return;
-  throw new DelegateError('demo-failed', `The demonstration went wrong: it should be that ${what}.`, {
-    category: 'internal',
-    hint: 'Run it again with --verbose to see what every process says.',
-  });
+  throw developmentError('demo-failed', `The demonstration went wrong: it should be that ${what}.`);
 }

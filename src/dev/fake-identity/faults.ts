@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { UNAVAILABLE_HTML } from './adfs-dialect.ts';
+import { adfsJson, UNAVAILABLE_HTML } from './adfs-dialect.ts';
 
 /** What a token endpoint answers to a request that it grants. */
 export type TokenBody = Record<string, unknown>;
@@ -14,10 +14,30 @@ const html = (response: ServerResponse, status: number): void => {
   response.writeHead(status, { 'content-type': 'text/html; charset=us-ascii' }).end(UNAVAILABLE_HTML);
 };
 
+const refuse = (response: ServerResponse, status: number, error: Readonly<Record<string, unknown>>): void => {
+  response.writeHead(status, { 'content-type': 'application/json;charset=UTF-8' }).end(adfsJson(error));
+};
+
 /** One line, one fault. */
 const INSTEAD = {
   'unavailable-html': (response) => html(response, 503),
   'html-as-success': (response) => html(response, 200),
+  // A token URL with a mistake in it; AD FS says no more.
+  'not-found': (response) => response.writeHead(404, { 'content-length': '0' }).end(),
+  // A code that nobody has heard of: made up, so that nothing can be written for it.
+  'unknown-refusal': (response) =>
+    refuse(response, 400, {
+      error: 'invalid_request',
+      error_description: 'MSIS0000: Something new is missing.',
+    }),
+  // Entra ID in the place of AD FS: the dialect is another, the codes of RFC 6749 are the same.
+  'entra-unknown-certificate': (response) =>
+    refuse(response, 401, {
+      error: 'invalid_client',
+      error_description:
+        'AADSTS700027: The certificate with this thumbprint is not registered on the application.',
+      error_codes: [700_027],
+    }),
   throttled: (response) => response.writeHead(429, { 'retry-after': '7' }).end(),
   redirect: (response) =>
     response.writeHead(302, { location: '/adfs/ls/?wa=wsignin1.0&wctx=an-opaque-state' }).end(),

@@ -5,6 +5,7 @@ import { userChangesSchema } from './access/accounts.ts';
 import { trustedIssuerSchema } from './access/trusted-issuers.ts';
 import { fieldValuesSchema, type Controls } from './controls.ts';
 import { faultSpecSchema } from './faults/faults.ts';
+import { rateLimitRuleSchema } from './limits/rate-limits.ts';
 import type { Journal } from './journal.ts';
 import { LEDGER } from './ledger.ts';
 import { readBody } from './listener.ts';
@@ -37,6 +38,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   seed: operation(nothing, () => SEED),
   ledger: operation(nothing, () => LEDGER),
   'journal/read': operation(nothing, ({ journal }) => journal.read()),
+  'journal/traffic': operation(nothing, ({ journal }) => journal.traffic()),
   'journal/clear': operation(nothing, ({ journal }) => journal.clear()),
   'tickets/get': operation(z.strictObject(record), ({ controls }, { table, key }) =>
     controls.tickets.get(table, key),
@@ -67,15 +69,19 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     controls.users.update(input.userName, input.changes),
   ),
   'tokens/issue-refresh-token': operation(
-    z.strictObject({ userName, clientId: z.string() }),
-    ({ controls }, input) => ({
-      refreshToken: controls.tokens.issueRefreshToken(input.userName, input.clientId),
+    z.strictObject({ userName, clientId: z.string(), value: z.string().optional() }),
+    ({ controls }, { userName: user, clientId, value }) => ({
+      refreshToken: controls.tokens.issueRefreshToken(user, clientId, value),
     }),
   ),
   'tokens/revoke': operation(z.strictObject({ token: z.string() }), ({ controls }, { token }) =>
     controls.tokens.revoke(token),
   ),
   'tokens/revoke-access-tokens': operation(nothing, ({ controls }) => controls.tokens.revokeAccessTokens()),
+  'rate-limits/set': operation(z.array(rateLimitRuleSchema), ({ controls }, rules) =>
+    controls.rateLimits.set(rules),
+  ),
+  'rate-limits/list': operation(nothing, ({ controls }) => controls.rateLimits.list()),
   'issuers/trust': operation(trustedIssuerSchema, ({ controls }, issuer) => controls.issuers.trust(issuer)),
   'profile/get': operation(nothing, ({ controls }) => controls.profile.get()),
   'profile/update': operation(profileSchema.partial().strict(), ({ controls }, changes) =>

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { UserChanges, UserView } from './access/accounts.ts';
 import type { TrustedIssuer } from './access/trusted-issuers.ts';
+import { misuse } from './errors.ts';
 import type { ActiveFault, FaultSpec } from './faults/faults.ts';
 import type { Instance } from './instance.ts';
+import type { RateLimitRule } from './limits/rate-limits.ts';
 import type { Profile } from './profile.ts';
 import { fieldOf } from './records/schema.ts';
-import { misuse } from './records/store.ts';
 
 /** Stored values by field name. */
 export const fieldValuesSchema = z.record(z.string(), z.string());
@@ -38,9 +39,16 @@ export interface UserControls {
   update(userName: string, changes: UserChanges): UserView;
 }
 
+/** Limits on requests to the Table API. */
+export interface RateLimitControls {
+  /** Replaces all rules, and counts anew. */
+  set(rules: readonly RateLimitRule[]): void;
+  list(): readonly RateLimitRule[];
+}
+
 export interface TokenControls {
-  /** A refresh token as an authorization-code login would have given it. */
-  issueRefreshToken(userName: string, clientId: string): string;
+  /** A refresh token as an authorization-code login would have given it; made up unless given. */
+  issueRefreshToken(userName: string, clientId: string, value?: string): string;
   /** Ends a token of either kind. */
   revoke(token: string): void;
   revokeAccessTokens(): void;
@@ -52,12 +60,13 @@ export interface Controls {
   readonly faults: FaultControls;
   readonly users: UserControls;
   readonly tokens: TokenControls;
+  readonly rateLimits: RateLimitControls;
   readonly issuers: { trust(issuer: TrustedIssuer): void };
   readonly profile: { get(): Profile; update(changes: Partial<Profile>): Profile };
 }
 
 export function controlsOf(instance: Instance): Controls {
-  const { records, accounts, faults, oauth, issuers } = instance;
+  const { records, accounts, faults, oauth, issuers, rateLimits } = instance;
   const patch = (table: string, key: string, changes: FieldValues): FieldValues => {
     const row = records.require(table, key);
     records.update(row, changes, 'admin');
@@ -74,6 +83,7 @@ export function controlsOf(instance: Instance): Controls {
     faults,
     users: accounts,
     tokens: oauth,
+    rateLimits,
     issuers,
     profile: {
       get: () => instance.profile,
@@ -87,5 +97,8 @@ function stateValue(table: string, state: string): string {
   const named = Object.entries(choices).find(([value, label]) => value === state || label === state);
   if (named !== undefined) return named[0];
   const known = Object.entries(choices).map(([value, label]) => `${value} ${label}`);
-  throw misuse('unknown-state', `Table ${table} has no state ${state}; it has ${known.join(', ')}.`);
+  throw misuse(
+    'fake-servicenow.unknown-state',
+    `Table ${table} has no state ${state}; it has ${known.join(', ')}.`,
+  );
 }

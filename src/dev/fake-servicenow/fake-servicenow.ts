@@ -1,11 +1,12 @@
 import { systemClock, type Clock } from '../../kit/time.ts';
 import type { AccountSeed } from './access/accounts.ts';
+import type { OAuthClient } from './access/oauth.ts';
 import type { TrustedIssuer } from './access/trusted-issuers.ts';
 import { answerAdmin } from './admin.ts';
 import { controlsOf, type Controls } from './controls.ts';
 import { receive } from './http/request.ts';
 import { Instance } from './instance.ts';
-import { Journal, type JournalEntry } from './journal.ts';
+import { Journal, type JournalEntry, type Traffic } from './journal.ts';
 import { deliver, Listener, readBody } from './listener.ts';
 import { DEFAULT_PROFILE, type Profile } from './profile.ts';
 import { Records } from './records/store.ts';
@@ -26,6 +27,8 @@ export interface FakeServiceNowOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Passwords by user name, in place of the development defaults. */
   readonly passwords?: Readonly<Record<string, string>>;
+  /** Besides the client of `OAUTH`. */
+  readonly oauthClients?: readonly OAuthClient[];
 }
 
 /** A running ServiceNow that isn't one. */
@@ -36,6 +39,8 @@ export interface FakeServiceNow extends Controls, AsyncDisposable {
   readonly adminUrl: string;
   /** Requests to the instance, oldest first. */
   journal(): readonly JournalEntry[];
+  /** The journal in numbers. */
+  traffic(): Traffic;
   clearJournal(): void;
   /** Resolves when no socket, timer or request is left. */
   close(): Promise<void>;
@@ -56,13 +61,17 @@ export async function startFakeServiceNow(options: FakeServiceNowOptions = {}): 
       const request = receive(message, await readBody(message));
       const startedAt = clock.monotonic();
       const entry = journal.open(request, clock.now());
+      let release = (): void => {};
       try {
-        const { delivery, user, faults } = await instance.answer(request, front.url);
+        const answer = await instance.answer(request, front.url, signal);
+        release = answer.release;
+        const { delivery, user, faults } = answer;
         Object.assign(entry, { user: user?.userName ?? null, faults });
         if (delivery.reset !== 'before-headers') entry.status = delivery.status;
-        await deliver(delivery, response, { isHead: request.method === 'HEAD', clock, signal });
+        await deliver(delivery, response, { isHead: request.verb === 'HEAD', clock, signal });
       } finally {
-        entry.durationMs = clock.monotonic() - startedAt;
+        release();
+        journal.close(entry, clock.monotonic() - startedAt);
       }
     },
   });
@@ -76,6 +85,7 @@ export async function startFakeServiceNow(options: FakeServiceNowOptions = {}): 
     url: front.url,
     adminUrl: admin.url,
     journal: () => journal.read(),
+    traffic: () => journal.traffic(),
     clearJournal: () => journal.clear(),
     close,
     [Symbol.asyncDispose]: close,
@@ -113,7 +123,7 @@ function createInstance(options: FakeServiceNowOptions, clock: Clock): Instance 
     profile: { ...DEFAULT_PROFILE, ...options.profile },
     records,
     accounts,
-    oauthClients: OAUTH_CLIENTS,
+    oauthClients: [...OAUTH_CLIENTS, ...(options.oauthClients ?? [])],
     trustedIssuers: options.trustedIssuers ?? [],
   });
   for (const { userName, clientId, value } of REFRESH_TOKENS) {

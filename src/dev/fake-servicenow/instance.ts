@@ -8,13 +8,17 @@ import { TrustedIssuers, type TrustedIssuer } from './access/trusted-issuers.ts'
 import { gzipDelivery, plainDelivery, type Delivery } from './faults/delivery.ts';
 import { Faults, type Strike } from './faults/faults.ts';
 import type { Scene } from './faults/kinds.ts';
-import { noSuchResource } from './http/failures.ts';
+import { noSuchResource, overRateLimit, semaphoresFull } from './http/failures.ts';
 import { headerTooLarge, pageAt } from './http/pages.ts';
-import { headerOf, json, withHeader, type Reply } from './http/reply.ts';
+import { addHeaders, headerOf, json, withHeader, type Reply } from './http/reply.ts';
 import type { ReceivedRequest } from './http/request.ts';
+import { RateLimits } from './limits/rate-limits.ts';
+import { Semaphores, type Slot } from './limits/semaphores.ts';
 import type { Profile } from './profile.ts';
 import type { Records } from './records/store.ts';
-import { readTable } from './table-api/read.ts';
+import type { ApiContext, Reading } from './table-api/context.ts';
+import { answerStats } from './table-api/stats.ts';
+import { answerTable } from './table-api/table.ts';
 
 export interface InstanceOptions {
   readonly clock: Clock;
@@ -30,6 +34,8 @@ export interface Answer {
   readonly delivery: Delivery;
   readonly user: UserView | undefined;
   readonly faults: readonly string[];
+  /** To be called when the last byte is sent: until then the request occupies a thread. Idempotent. */
+  readonly release: () => void;
 }
 
 /** A reply before the last touches, and for whom it is. */
@@ -45,9 +51,11 @@ export class Instance {
   readonly oauth: OAuthServer;
   readonly issuers: TrustedIssuers;
   readonly faults = new Faults();
+  readonly rateLimits = new RateLimits();
   profile: Profile;
   readonly #clock: Clock;
   readonly #doors: Doors;
+  readonly #semaphores = new Semaphores();
   #sequence = 0;
 
   constructor(options: InstanceOptions) {
@@ -72,8 +80,11 @@ export class Instance {
     };
   }
 
-  /** The pipeline: front door, authentication, API, last touches. `origin` is the instance's own. */
-  async answer(request: ReceivedRequest, origin: string): Promise<Answer> {
+  /**
+   * The pipeline: front door, a thread, authentication, rate limits, API, last touches. `origin` is the instance's
+   * own. Rejects when the client leaves while it waits for a thread.
+   */
+  async answer(request: ReceivedRequest, origin: string, signal: AbortSignal): Promise<Answer> {
     this.#sequence += 1;
     const credentials = {
       authorization: request.headers.authorization,
@@ -82,15 +93,42 @@ export class Instance {
     const strikes = this.faults.take(request, claimedUser(credentials, this.#doors));
     const scene = { request, records: this.records, oauth: this.oauth, clock: this.#clock };
 
-    const { reply, user } =
-      this.#frontDoor(strikes, scene) ??
-      this.#dressed(await this.#inside(credentials, strikes, scene, origin), credentials.sessionId, origin);
-    const finished = strikes.reduce((at, { kind, spec }) => kind.reply?.(at, spec, scene) ?? at, reply);
-    return {
-      delivery: deliveryOf(finished, request, strikes),
+    const finished = ({ reply, user }: Outcome, release: () => void): Answer => ({
+      delivery: deliveryOf(
+        strikes.reduce((at, { kind, spec }) => kind.reply?.(at, spec, scene) ?? at, reply),
+        request,
+        strikes,
+      ),
       user,
       faults: strikes.map(({ spec }) => spec.fault),
-    };
+      release,
+    });
+    const turnedAway = this.#frontDoor(strikes, scene);
+    if (turnedAway !== undefined) return finished(turnedAway, () => {});
+    const { slot, waitedMs } = await this.#thread(request, signal);
+    try {
+      const outcome =
+        slot === undefined
+          ? { reply: semaphoresFull(), user: undefined }
+          : await this.#inside(credentials, strikes, scene, origin);
+      const dressed = this.#dressed(outcome, { sessionId: credentials.sessionId, origin, waitedMs });
+      return finished(dressed, () => slot?.release());
+    } catch (error) {
+      slot?.release();
+      throw error;
+    }
+  }
+
+  /** A thread for as long as the request lasts. Only the API's are counted; pages and tokens have other pools. */
+  async #thread(
+    { route }: ReceivedRequest,
+    signal: AbortSignal,
+  ): Promise<{ slot: Slot | undefined; waitedMs: number }> {
+    const counted = route.to === 'table' || route.to === 'stats' || route.to === 'unknown-api';
+    if (!counted || this.profile.semaphores === 'off') return { slot: { release: () => {} }, waitedMs: 0 };
+    const since = this.#clock.monotonic();
+    const slot = await this.#semaphores.enter(signal);
+    return { slot, waitedMs: Math.round(this.#clock.monotonic() - since) };
   }
 
   #frontDoor(strikes: readonly Strike[], scene: Scene): Outcome | undefined {
@@ -111,19 +149,39 @@ export class Instance {
     const { route } = request;
     if (route.to === 'page') return { reply: pageAt(request.path), user: undefined };
     if (route.to === 'token') return this.#grant(strikes, scene);
+    if (route.to === 'revoke') return { reply: this.#revoke(request), user: undefined };
     const { user, refusal } = await authenticate(credentials, this.#doors);
     if (user === undefined) return { reply: refusal, user };
     if (route.to === 'unknown-api') return { reply: noSuchResource(), user };
-    const reply = readTable(request, route, {
+    const context = {
       records: this.records,
       user,
       profile: this.profile,
       origin,
       sequence: this.#sequence,
-      tamper: (reading) =>
+      nowMs: this.#clock.now(),
+      tamper: (reading: Reading) =>
         strikes.reduce((at, { kind, spec }) => kind.read?.(at, spec, scene) ?? at, reading),
-    });
-    return { reply: strikes.reduce((at, { kind, spec }) => kind.api?.(at, spec, scene) ?? at, reply), user };
+    };
+    if (route.to === 'stats') return { reply: answerStats(request, route.table, context), user };
+    const answer = (): Reply =>
+      strikes.reduce(
+        (at, { kind, spec }) => kind.api?.(at, spec, scene) ?? at,
+        answerTable(request, route, context),
+      );
+    return { reply: this.#rationed(context, answer), user };
+  }
+
+  /** Under a rate-limit rule every answer says so, and those beyond the limit say nothing else. */
+  #rationed({ user, nowMs }: ApiContext, answer: () => Reply): Reply {
+    const verdict = this.rateLimits.count(user, nowMs);
+    if (verdict === undefined) return answer();
+    return addHeaders(verdict.exceeded ? overRateLimit(verdict) : answer(), verdict.headers);
+  }
+
+  #revoke({ search, body }: ReceivedRequest): Reply {
+    this.oauth.revoke(search.get('token') ?? new URLSearchParams(body).get('token') ?? '');
+    return json(200, {});
   }
 
   #grant(strikes: readonly Strike[], scene: Scene): Outcome {
@@ -140,7 +198,11 @@ export class Instance {
   }
 
   /** The headers and cookies that every answer of the instance itself carries. */
-  #dressed({ reply, user }: Outcome, sessionId: string | undefined, origin: string): Outcome {
+  #dressed(
+    { reply, user }: Outcome,
+    facts: { readonly sessionId: string | undefined; readonly origin: string; readonly waitedMs: number },
+  ): Outcome {
+    const { sessionId, origin, waitedMs } = facts;
     const transaction = randomBytes(6).toString('hex');
     const known = user !== undefined && this.#doors.sessions.userOf(sessionId) === user.userName;
     const cookies = known ? [] : this.#cookiesFor(user, origin.startsWith('https:'));
@@ -148,7 +210,7 @@ export class Instance {
     const headers: Reply['headers'] = [
       ['Server', 'ServiceNow'],
       ['X-Transaction-ID', transaction],
-      ['Server-Timing', `t;desc="${transaction}", sem_wait;dur=0, sesh_wait;dur=0`],
+      ['Server-Timing', `t;desc="${transaction}", sem_wait;dur=${waitedMs}, sesh_wait;dur=0`],
       ['X-Content-Type-Options', 'nosniff'],
       ['Strict-Transport-Security', 'max-age=63072000; includeSubDomains'],
       ...cookies.map((cookie) => ['Set-Cookie', cookie] as const),

@@ -44,13 +44,75 @@ export const LEDGER: readonly Behaviour[] = [
   row('C', 'durations display as words: `2 Minutes 17 Seconds`', 'change management samples'),
   row('M', 'journal fields read as empty unless display values are asked for', 'published captures'),
   row('C', '403 `User Not Authorized` for a table', 'client fixtures'),
-  row('I', '405 and 406: status from the reference, body made up', 'REST response codes reference'),
+  row('I', '405, 406 and 415: status from the reference, body made up', 'REST response codes reference'),
   row(
     'R',
     '400 HTML page `Request header is too large`; here for a target over 8,192 bytes',
     'ServiceNow/PySNC#18, #51',
   ),
-  row('D', '`name=value` in place of an encoded query takes display values', REST_DOC),
+  row('D', '`name=value` in place of an encoded query takes display values and user ids', REST_DOC),
+  row('I', '`name=value` takes a display value in upper or lower case', 'the sample is `state=closed`'),
+  row('D', 'an offset beyond the end is an empty list', REST_DOC),
+
+  // Writing
+  row('D', '201 with `Location` and the new record; 204 without a body for DELETE', REST_DOC),
+  row('D', 'PUT changes the named fields alone, like PATCH, and creates nothing', REST_DOC),
+  row('T', 'unknown fields are dropped without a word', 'PySNC tests; kibana#201948'),
+  row('T', 'a `sys_id` sent with an insert is kept', 'PySNC `test_insert_custom_guid`'),
+  row('D', '`sys_` fields that the instance writes cannot be written', REST_DOC),
+  row('D', 'an empty text clears a field', 'REST API reference'),
+  row('I', 'null clears a field, a value with parts is dropped', 'no capture found'),
+  row('M', 'mandatory fields are not asked for: `{}` makes a record of defaults', 'published measurement'),
+  row('M', 'a label sent without `sysparm_input_display_value` is stored as it is', 'published measurement'),
+  row('D', 'with it: labels, names and dates in the zone of the user', REST_DOC),
+  row('D', 'of several records in a body the first is taken', 'REST API reference'),
+  row('R', 'a journal field gets one more note each time', 'NangoHQ/nango#582'),
+  row('I', 'bodies quoted with apostrophes are read', 'all samples of the reference are written so'),
+  row(
+    'M',
+    '403 `ACL Exception Insert Failed due to security constraints`, also Update and Delete',
+    'captures',
+  ),
+  row('I', 'a record that may not be read is missing for a writer too', 'as for a reader'),
+  row('I', 'a field that may not be set is dropped without a word', 'specification of the fake'),
+  row('I', '403 for a `sys_id` that is taken: body made up', 'no capture found'),
+  row(
+    'I',
+    '400 for a body that cannot be read: message as for a large one, reason made up',
+    'no capture found',
+  ),
+  row('KB', '400 for a body over 10,485,760 bytes, with both sizes', 'KB0747638'),
+  row('D', '`X-no-response-body` leaves the body out', REST_DOC),
+  row('I', 'an update without a body is 204', 'REST response codes reference: success with no body'),
+  row('D', '`X-HTTP-Method-Override`', 'REST API reference'),
+  row('I', 'the override counts on a POST alone', 'no capture found'),
+  row('D', 'numbers, state and priority of a new incident', 'samples of the reference'),
+
+  // Aggregate API
+  row('D', 'counts, also by groups', 'Aggregate API reference'),
+  row('KB', '403 `Insufficient rights to query records`', 'KB0744425'),
+  row('C', '`No request parameter for aggregate operation specified`', 'client fixtures'),
+  row(
+    'I',
+    'the status of an aggregate without an operation, 400; and rows that may not be read are counted',
+    'no capture found',
+  ),
+
+  // Limits
+  row(
+    'D',
+    'a user’s rule, then the lowest of a role’s, then the one for all',
+    'inbound rate limiting reference',
+  ),
+  row(
+    'D',
+    '`X-RateLimit-*` on every answer under a rule, none with what is left',
+    'inbound rate limiting reference',
+  ),
+  row('I', 'an hour of a rule begins with the hour of the clock', '`Reset` is the next scheduled one'),
+  row('I', 'a request counts once its user is known; a refused one counts too', 'no capture found'),
+  row('D', 'four requests of the API at work, fifty waiting; then 429', 'semaphore reference; KB0546297'),
+  row('M', '`Server-Timing` tells the wait for a thread as `sem_wait`', 'vdesabou issue logs'),
 
   // Encoded queries
   row('M', '`A^ORB^C^ORD` is (A or B) and (C or D)', 'published measurement; PySNC test'),
@@ -76,7 +138,7 @@ export const LEDGER: readonly Behaviour[] = [
   // Authentication
   row('M', '401 `User Not Authenticated` for every failure', 'OIDC entity documentation; captures'),
   row('D', '`X-MFA_TOKEN: invalid` for a user with a second factor', 'MFA documentation'),
-  row('I', '`X-MFA_TOKEN` is sent after the right password alone', 'no capture found'),
+  row('D', '`X-MFA_TOKEN` is sent after the right password alone', 'REST API reference'),
   row('KB', 'five wrong passwords lock the user out', 'KB0749501'),
   row(
     'M',
@@ -103,6 +165,8 @@ export const LEDGER: readonly Behaviour[] = [
   row('I', 'a JSON body is as good as none', 'documentation says form only'),
   row('I', 'GET on the token endpoint shows the login page', 'as with a trailing slash'),
   row('I', 'a client secret in HTTP Basic is taken as it stands, not form-decoded', 'no capture found'),
+  row('D', '`/oauth_revoke_token.do` asks for nothing but the token', 'token management'),
+  row('I', 'the answer to a revoked token, an empty object', 'no capture found'),
   row('C', '`/oauth_token.do/` shows the login page', 'client comments'),
 
   // Faults

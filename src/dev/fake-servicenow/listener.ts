@@ -8,10 +8,10 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import { sleep, type Clock } from '../../kit/time.ts';
 import type { Delivery } from './faults/delivery.ts';
-import { misuse } from './records/store.ts';
+import { misuse } from './errors.ts';
 
-/** Bound on a request's body, bytes; a token request takes a few hundred. */
-const MAX_BODY_BYTES = 1_048_576;
+/** Bound on a request's body, bytes: above the length at which the instance itself complains. */
+const MAX_BODY_BYTES = 16_777_216;
 
 /** Bound on a request's head, bytes: well above the length at which the fake itself complains. */
 const MAX_HEAD_BYTES = 65_536;
@@ -52,7 +52,7 @@ export class Listener {
     await once(server, 'listening');
     const address = server.address();
     if (address === null || typeof address === 'string')
-      throw misuse('no-port', 'The server has no TCP port.');
+      throw misuse('fake-servicenow.no-port', 'The server has no TCP port.');
     const origin = `${tls === undefined ? 'http' : 'https'}://${host}:${address.port}`;
     return new Listener(origin, server, exchanges);
   }
@@ -96,7 +96,7 @@ export async function readBody(message: IncomingMessage): Promise<string> {
     const piece = Buffer.from(chunk);
     bytes += piece.length;
     if (bytes > MAX_BODY_BYTES)
-      throw misuse('body-too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
+      throw misuse('fake-servicenow.body-too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
     chunks.push(piece);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -14,6 +14,8 @@ export const profileSchema = z.object({
   basicAuthRestriction: z.enum(['off', 'enforced']),
   /** Whether comparing values minds upper and lower case. Names and operators always do. */
   valueCase: z.enum(['sensitive', 'insensitive']),
+  /** Whether requests to the API share four threads and a queue of 50, beyond which they are turned away. */
+  semaphores: z.enum(['enforced', 'off']),
   /** Longest request target in bytes; beyond it the servlet container answers before ServiceNow sees anything. */
   maxTargetBytes: z.number().int().min(1),
 });
@@ -27,5 +29,6 @@ export const DEFAULT_PROFILE: Profile = {
   oauthErrors: 'classic',
   basicAuthRestriction: 'enforced',
   valueCase: 'sensitive',
+  semaphores: 'enforced',
   maxTargetBytes: 8_192,
 };

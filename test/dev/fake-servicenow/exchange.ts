@@ -77,6 +77,11 @@ export function recordOf(answer: Exchange): ShapedRow {
   return recordSchema.parse(JSON.parse(answer.text)).result;
 }
 
+/** A field that is a plain text. Throws if it is not. */
+export function textIn(row: ShapedRow, field: string): string {
+  return z.string().parse(row[field]);
+}
+
 /** A path below `/api/now` with its parameters encoded. */
 export function table(path: string, parameters: Readonly<Record<string, string>> = {}): string {
   const search = new URLSearchParams(parameters).toString();

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { isDateFormat, isTimeZone } from '../records/dates.ts';
-import { misuse, valueOf, type Records, type Row } from '../records/store.ts';
+import { misuse } from '../errors.ts';
+import { valueOf, type Records, type Row } from '../records/store.ts';
 
 /** After this many wrong passwords in a row the user is locked out. */
 export const LOCK_OUT_AFTER = 5;
@@ -80,7 +81,7 @@ export class Accounts {
   get(userName: string): UserView {
     const view = this.find(userName);
     if (view !== undefined) return view;
-    throw misuse('unknown-user', `There is no user ${userName} in the fake instance.`);
+    throw misuse('fake-servicenow.unknown-user', `There is no user ${userName} in the fake instance.`);
   }
 
   find(userName: string): UserView | undefined {

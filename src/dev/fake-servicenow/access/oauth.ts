@@ -3,7 +3,7 @@ import type { Clock } from '../../../kit/time.ts';
 import { json, type Reply } from '../http/reply.ts';
 import { login } from '../http/pages.ts';
 import type { Profile } from '../profile.ts';
-import { misuse } from '../records/store.ts';
+import { misuse } from '../errors.ts';
 import { equalSecrets, type Accounts, type UserView } from './accounts.ts';
 import { readBasic } from './basic.ts';
 
@@ -103,7 +103,8 @@ export class OAuthServer {
 
   /** A refresh token as the authorization-code flow would have left it with the client. */
   issueRefreshToken(userName: string, clientId: string, value = randomToken()): string {
-    if (!this.#clients.has(clientId)) throw misuse('unknown-client', `There is no OAuth client ${clientId}.`);
+    if (!this.#clients.has(clientId))
+      throw misuse('fake-servicenow.unknown-client', `There is no OAuth client ${clientId}.`);
     this.#accounts.get(userName);
     const expiresAt = this.#clock.now() + REFRESH_TOKEN_LIFE_S * 1_000;
     this.#refreshTokens.set(value, { value, userName, clientId, expiresAt });
@@ -118,7 +119,7 @@ export class OAuthServer {
     return this.issueRefreshToken(token.userName, token.clientId);
   }
 
-  /** Ends a token of either kind at once. */
+  /** Ends a token of either kind at once, whoever asks: it proves enough to know the token. */
   revoke(token: string): void {
     this.#accessTokens.delete(token);
     this.#refreshTokens.delete(token);

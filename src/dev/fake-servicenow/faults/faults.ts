@@ -15,7 +15,7 @@ export const faultSpecSchema = z.strictObject({
   /** Every condition that is given has to hold. */
   match: z
     .strictObject({
-      route: z.enum(['table', 'token', 'page', 'unknown-api']).optional(),
+      route: z.enum(['table', 'stats', 'token', 'revoke', 'page', 'unknown-api']).optional(),
       table: z.string().optional(),
       user: z.string().optional(),
       /** Found anywhere in path and query as sent. */

@@ -13,6 +13,7 @@ import { addHeader, failure, withHeader, type Reply } from '../http/reply.ts';
 import type { ReceivedRequest } from '../http/request.ts';
 import { sysIdFor, valueOf, type Records, type Row } from '../records/store.ts';
 import type { Reading } from '../table-api/read.ts';
+import * as answers from './answers.ts';
 import { bytesOf, inPieces, slices, splitInsideCharacter, type Delivery } from './delivery.ts';
 
 /** What a fault may be told; each uses what it needs. */
@@ -69,10 +70,25 @@ export const FAULT_KINDS = define({
   'gateway-503': { front: () => pages.gateway(503) },
   'gateway-504': { front: () => pages.gateway(504) },
   maintenance: { front: pages.maintenance },
+  'maintenance-until': { front: ({ seconds = DEFAULT_RETRY_AFTER_S }) => answers.maintenanceUntil(seconds) },
   'tomcat-400': { front: pages.headerTooLarge },
+  'uri-too-long': { front: answers.uriTooLong },
+  'not-found-html': { front: answers.notFoundPage },
+  'address-refused-html': { front: answers.addressRefusedPage },
+  'address-refused-plain': { front: answers.addressRefusedText },
+  'idp-redirect': { front: answers.identityProviderRedirect },
+  'canonical-redirect': { front: (_parameters, { request }) => answers.canonicalRedirect(request) },
+  'proxy-407': { front: answers.proxyAuthentication },
+  'timeout-408': { front: answers.requestTimeout },
+  'closed-499': { front: answers.clientClosedRequest },
+  'origin-520': { front: answers.originDown },
   'rate-limit': {
     front: ({ seconds = DEFAULT_RETRY_AFTER_S }, { clock }) =>
       rateLimitExceeded(seconds, Math.floor(clock.now() / 1_000) + seconds),
+  },
+  'rate-limit-until': {
+    front: ({ seconds = DEFAULT_RETRY_AFTER_S }, { clock }) =>
+      answers.rateLimitedUntil(Math.floor(clock.now() / 1_000) + seconds),
   },
   // Both semaphore pool and queue are full: no header says when to come back.
   semaphore: { front: () => failure(429, 'Too many concurrent requests', null) },
@@ -80,6 +96,16 @@ export const FAULT_KINDS = define({
   // In the Table API
   'server-error': { api: genericServerError },
   'forbidden-acl': { api: (_reply, _parameters, { request }) => tableForbidden(tableOf(request)) },
+  'forbidden-api': { api: answers.apiForbidden },
+  'forbidden-query': { api: (_reply, _parameters, { request }) => answers.queryForbidden(tableOf(request)) },
+  'forbidden-xml': { api: (_reply, _parameters, { request }) => answers.forbiddenXml(tableOf(request)) },
+  'conflict-409': { api: answers.conflict },
+  'unsupported-415': { api: answers.unsupportedMedia },
+  'oauth-refusal': { api: answers.oauthRefusal },
+  'legacy-failure': { api: answers.legacyFailure },
+  'no-content': { api: answers.noContent },
+  'partial-content': { api: (reply) => ({ ...reply, status: 206 }) },
+  'empty-body': { api: answers.emptyBody },
   'not-found-acl': { api: noRecord },
   'ok-with-error': { api: (reply) => ({ ...reply, body: withError(reply.body) }) },
   'glued-error': { api: (reply) => ({ ...reply, body: withGluedError(reply.body) }) },

@@ -1,3 +1,4 @@
+import type { Verdict } from '../limits/rate-limits.ts';
 import { failure, type Reply } from './reply.ts';
 
 /** The failures of the API, word for word: these texts are what clients really meet. */
@@ -30,6 +31,18 @@ export const noMatch = (): Reply =>
 export const tableForbidden = (table: string): Reply =>
   failure(403, 'User Not Authorized', `User is unauthorized to access table: ${table}`);
 
+/** The headers of the rule itself stand on every answer, so they are not among these. */
+export const overRateLimit = ({ requestsPerHour, retryAfterS }: Verdict): Reply =>
+  failure(
+    429,
+    'Rate limit exceeded',
+    `Rate limit of ${requestsPerHour} requests per hour for Table API exceeded`,
+    [['Retry-After', String(retryAfterS)]],
+  );
+
+/** Requests per hour of the rule that a fault makes up. */
+const RATE_LIMIT = 100;
+
 export const rateLimitExceeded = (retryAfterS: number, resetEpochS: number): Reply =>
   failure(
     429,
@@ -43,8 +56,8 @@ export const rateLimitExceeded = (retryAfterS: number, resetEpochS: number): Rep
     ],
   );
 
-/** Requests per hour that the rate-limit rule of the fake names. */
-const RATE_LIMIT = 100;
+/** Pool and queue are full: no header says when to come back. */
+export const semaphoresFull = (): Reply => failure(429, 'Too many concurrent requests', null);
 
 const SEE_LOGS =
   'Check logs for error trace or enable glide.rest.debug property to verify REST request processing';
@@ -65,13 +78,31 @@ export const CANCELLED_TRANSACTION = {
   status: 'failure',
 } as const;
 
-/** Not from a real instance: this fake is for reading. */
-export const writesUnsupported = (): Reply =>
-  failure(
-    405,
-    'Method not supported',
-    'This fake ServiceNow answers reads only; change records through its admin plane',
-    [['Allow', 'GET, HEAD']],
-  );
+export const methodNotAllowed = (allowed: readonly string[]): Reply =>
+  failure(405, 'Method not supported', null, [['Allow', allowed.join(', ')]]);
 
 export const notAcceptable = (): Reply => failure(406, 'Not acceptable', null);
+
+export const unsupportedMediaType = (): Reply => failure(415, 'Unsupported media type', null);
+
+export const unreadableBody = (reason: string): Reply =>
+  failure(400, 'Exception while reading request', `Exception while reading request: ${reason}`);
+
+export const bodyTooLarge = (bytes: number, maxBytes: number): Reply =>
+  failure(
+    400,
+    'Exception while reading request',
+    `Rejected large REST payload with content-length = ${bytes} bytes. Max allowed: ${maxBytes} bytes.`,
+  );
+
+export const writeForbidden = (operation: 'Insert' | 'Update' | 'Delete'): Reply =>
+  failure(403, 'Operation Failed', `ACL Exception ${operation} Failed due to security constraints`);
+
+export const duplicateKey = (): Reply =>
+  failure(403, 'Operation Failed', 'Unique Key violation detected by database');
+
+export const noAggregate = (): Reply =>
+  failure(400, 'No request parameter for aggregate operation specified', null);
+
+export const countForbidden = (table: string): Reply =>
+  failure(403, 'Insufficient rights to query records', `No permission to read table '${table}'`);

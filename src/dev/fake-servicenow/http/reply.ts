@@ -48,6 +48,10 @@ export function addHeader(reply: Reply, name: string, value: string): Reply {
   return { ...reply, headers: [...reply.headers, [name, value]] };
 }
 
+export function addHeaders(reply: Reply, headers: Reply['headers']): Reply {
+  return { ...reply, headers: [...reply.headers, ...headers] };
+}
+
 export function headerOf(reply: Reply, name: string): string | undefined {
   return reply.headers.find(([other]) => other.toLowerCase() === name.toLowerCase())?.[1];
 }

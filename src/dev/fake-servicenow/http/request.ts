@@ -8,12 +8,20 @@ export type Route =
       readonly table: string;
       readonly sysId: string | undefined;
     }
+  | {
+      readonly to: 'stats';
+      readonly version: 'v1' | 'v2' | undefined;
+      readonly table: string;
+    }
   | { readonly to: 'token' }
+  | { readonly to: 'revoke' }
   | { readonly to: 'unknown-api' }
   | { readonly to: 'page' };
 
 export interface ReceivedRequest {
   readonly method: string;
+  /** What the API is asked to do: the method, or what a POST names in `X-HTTP-Method-Override`. */
+  readonly verb: string;
   /** Path and query as they stood in the request line. */
   readonly target: string;
   readonly path: string;
@@ -35,6 +43,7 @@ export function receive(
   const search = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
   return {
     method,
+    verb: verbOf(method, headers['x-http-method-override']),
     target,
     path,
     search,
@@ -45,16 +54,28 @@ export function receive(
   };
 }
 
+function verbOf(method: string, override: string | string[] | undefined): string {
+  return method === 'POST' && typeof override === 'string' ? override.toUpperCase() : method;
+}
+
+const STATS_PATH = /^\/api\/now(?:\/(v1|v2))?\/stats\/([^/]+)\/?$/;
+
 const TABLE_PATH = /^\/api\/now(?:\/(v1|v2))?\/table\/([^/]+)(?:\/([^/]+))?\/?$/;
 
 function routeOf(path: string): Route {
   const [, version, table, sysId] = TABLE_PATH.exec(path) ?? [];
-  if (table !== undefined) {
-    const known = version === 'v1' || version === 'v2' ? version : undefined;
-    return { to: 'table', version: known, table: decoded(table), sysId };
+  if (table !== undefined) return { to: 'table', version: versionOf(version), table: decoded(table), sysId };
+  const [, statsVersion, counted] = STATS_PATH.exec(path) ?? [];
+  if (counted !== undefined) {
+    return { to: 'stats', version: versionOf(statsVersion), table: decoded(counted) };
   }
   if (path === '/oauth_token.do') return { to: 'token' };
+  if (path === '/oauth_revoke_token.do') return { to: 'revoke' };
   return { to: path.startsWith('/api/') ? 'unknown-api' : 'page' };
+}
+
+function versionOf(text: string | undefined): 'v1' | 'v2' | undefined {
+  return text === 'v1' || text === 'v2' ? text : undefined;
 }
 
 /** A malformed escape stays as it is; no table has such a name. */

@@ -1,6 +1,6 @@
 import type { Profile } from '../profile.ts';
-import { displayOf } from '../records/display.ts';
-import { fieldOf } from '../records/schema.ts';
+import { displayOf, follow } from '../records/display.ts';
+import { fieldOf, type Field } from '../records/schema.ts';
 import { valueOf, type Row } from '../records/store.ts';
 import { matches, sortRows, type Surroundings } from './evaluator.ts';
 import { parseQuery, type EvaluateScript } from './parser.ts';
@@ -27,9 +27,9 @@ export function select(selection: Selection, around: Surroundings): Row[] {
   const rows = around.records.in(table).filter((row) => {
     const accepts = pairs.every(({ field, value }) => {
       if (field === undefined) return true;
-      // This older form takes what a person sees as well as what is stored.
-      return [valueOf(row, field.name), displayOf(around.records, row, field, around.dates)].some(
-        (seen) => around.fold(seen) === around.fold(value),
+      return (
+        around.fold(valueOf(row, field.name)) === around.fold(value) ||
+        namesOf(row, field, around).some((name) => name.toLowerCase() === value.toLowerCase())
       );
     });
     return accepts && matches(query, row, around);
@@ -37,6 +37,13 @@ export function select(selection: Selection, around: Surroundings): Row[] {
   shuffle(rows, selection.shuffleSeed);
   sortRows(rows, query.order, around);
   return rows;
+}
+
+/** What a person would call the value: this older form takes that as well as what is stored, in any case. */
+function namesOf(row: Row, field: Field, { records, dates }: Surroundings): string[] {
+  const shown = displayOf(records, row, field, dates);
+  const target = field.reference === 'sys_user' ? follow(records, row, field) : undefined;
+  return target === undefined ? [shown] : [shown, valueOf(target, 'user_name')];
 }
 
 /** Fisher-Yates with a small generator (mulberry32): another order for each seed, the same in every run. */

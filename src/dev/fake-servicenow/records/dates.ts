@@ -36,11 +36,15 @@ export function isTimeZone(name: string): boolean {
 export interface DateDisplay {
   dateTime(stored: string): string;
   date(stored: string): string;
+  /** The way back, for values that a person typed: '' if it is no date in the user's format. */
+  parseDateTime(shown: string): string;
+  parseDate(shown: string): string;
 }
 
 /** How one user sees dates. Made once per request: an `Intl` formatter costs more than the value it formats. */
 export function dateDisplay(timeZone: string, format: string): DateDisplay {
   const write = DATE_FORMATS[format] ?? DATE_FORMATS[DEFAULT_DATE_FORMAT];
+  const shownPattern = patternOf(isDateFormat(format) ? format : DEFAULT_DATE_FORMAT);
   const zoned = new Intl.DateTimeFormat('en', {
     timeZone: timeZone === '' ? 'UTC' : timeZone,
     hourCycle: 'h23',
@@ -51,13 +55,23 @@ export function dateDisplay(timeZone: string, format: string): DateDisplay {
     minute: '2-digit',
     second: '2-digit',
   });
+  const partsOf = (epochMs: number): ((name: Intl.DateTimeFormatPartTypes) => string) => {
+    const parts = new Map(zoned.formatToParts(epochMs).map(({ type, value }) => [type, value]));
+    return (name) => parts.get(name) ?? '';
+  };
+  /** What the clock on the user's wall shows, as if that were UTC. */
+  const wallOf = (epochMs: number): number => {
+    const get = partsOf(epochMs);
+    return Date.parse(
+      `${get('year').padStart(4, '0')}-${get('month')}-${get('day')}T${get('hour')}:${get('minute')}:${get('second')}Z`,
+    );
+  };
   return {
     dateTime(stored) {
       if (!STORED_DATE_TIME.test(stored) || write === undefined) return stored;
-      const instant = new Date(`${stored.replace(' ', 'T')}Z`);
-      if (Number.isNaN(instant.getTime())) return stored;
-      const part = new Map(zoned.formatToParts(instant).map(({ type, value }) => [type, value]));
-      const get = (name: Intl.DateTimeFormatPartTypes): string => part.get(name) ?? '';
+      const instant = Date.parse(`${stored.replace(' ', 'T')}Z`);
+      if (Number.isNaN(instant)) return stored;
+      const get = partsOf(instant);
       const day = write(get('year').padStart(4, '0'), get('month'), get('day'));
       return `${day} ${get('hour')}:${get('minute')}:${get('second')}`;
     },
@@ -68,7 +82,28 @@ export function dateDisplay(timeZone: string, format: string): DateDisplay {
         return stored;
       return write(year, month, day);
     },
+    parseDateTime(shown) {
+      const { year, month, day, time } = shownPattern.exec(shown)?.groups ?? {};
+      const wall = Date.parse(`${year}-${month}-${day}T${time ?? '00:00:00'}Z`);
+      if (Number.isNaN(wall)) return '';
+      // The offset of the wall time taken as UTC may be the one on the other side of a clock change: hence twice.
+      const near = wall - (wallOf(wall) - wall);
+      return toStored(wall - (wallOf(near) - near));
+    },
+    parseDate(shown) {
+      const { year, month, day } = shownPattern.exec(shown)?.groups ?? {};
+      return year === undefined ? '' : `${year}-${month}-${day}`;
+    },
   };
+}
+
+/** A date in one of the formats, with or without a time. */
+function patternOf(format: string): RegExp {
+  const date = format
+    .replace('yyyy', String.raw`(?<year>\d{4})`)
+    .replace('MM', String.raw`(?<month>\d{2})`)
+    .replace('dd', String.raw`(?<day>\d{2})`);
+  return new RegExp(String.raw`^${date}(?: (?<time>\d{2}:\d{2}:\d{2}))?$`);
 }
 
 const DURATION_UNITS = [

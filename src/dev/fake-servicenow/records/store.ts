@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { DelegateError } from '../../../kit/errors.ts';
 import type { Clock } from '../../../kit/time.ts';
+import { misuse } from '../errors.ts';
 import { toStored } from './dates.ts';
 import { extendsTable, fieldOf, fieldsOf, TABLES, type Field } from './schema.ts';
 
@@ -35,6 +35,7 @@ export class Records {
   readonly #tables = new Map<string, Map<string, Row>>();
   readonly #clock: Clock;
   #notes = 0;
+  #newIds = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -70,6 +71,16 @@ export class Records {
     return row;
   }
 
+  /** A sys_id for a record that is added without one; the same in every run, like the order of its requests. */
+  newSysId(table: string): string {
+    this.#newIds += 1;
+    return sysIdFor(table, `new ${this.#newIds}`);
+  }
+
+  remove(row: Row): void {
+    this.#tables.get(row.table)?.delete(valueOf(row, 'sys_id'));
+  }
+
   /** The rows of a table and of every table that extends it. */
   in(table: string): Row[] {
     const found: Row[] = [];
@@ -96,7 +107,10 @@ export class Records {
     const named = (row: Row): boolean => NAMES.some((name) => valueOf(row, name) === key);
     const row = TABLES.has(table) ? (this.get(table, key) ?? this.in(table).find(named)) : undefined;
     if (row !== undefined) return row;
-    throw misuse('unknown-record', `There is no ${table} record ${key} in the fake instance.`);
+    throw misuse(
+      'fake-servicenow.unknown-record',
+      `There is no ${table} record ${key} in the fake instance.`,
+    );
   }
 
   /** Changes the named fields; a journal field gets one more note. Throws an `invalid-input` error on an unknown field. */
@@ -146,10 +160,5 @@ export class Records {
 function requireField(table: string, name: string): Field {
   const field = fieldOf(table, name);
   if (field !== undefined) return field;
-  throw misuse('unknown-field', `Table ${table} of the fake instance has no field ${name}.`);
-}
-
-/** A mistake of whoever steers the fake, as opposed to an error that the fake plays. */
-export function misuse(code: string, message: string): DelegateError {
-  return new DelegateError(`fake-servicenow.${code}`, message, { category: 'invalid-input' });
+  throw misuse('fake-servicenow.unknown-field', `Table ${table} of the fake instance has no field ${name}.`);
 }

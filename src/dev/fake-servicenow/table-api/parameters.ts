@@ -6,6 +6,8 @@ export interface ReadParameters {
   readonly named: readonly (readonly [field: string, value: string])[];
   readonly display: 'false' | 'true' | 'all';
   readonly excludeLink: boolean;
+  /** Values in a body are what a person would type. */
+  readonly inputDisplay: boolean;
   /** Undefined: all fields. */
   readonly fields: readonly string[] | undefined;
   readonly limit: number;
@@ -32,6 +34,7 @@ export function readParameters(search: URLSearchParams): ReadParameters | undefi
     named: [...search].filter(([name]) => !name.startsWith('sysparm_')),
     display: display === 'true' || display === 'all' ? display : 'false',
     excludeLink: isTrue('sysparm_exclude_reference_link'),
+    inputDisplay: isTrue('sysparm_input_display_value'),
     fields: fields.length === 0 ? undefined : fields,
     limit: limit === null ? DEFAULT_LIMIT : Number(limit),
     offset: /^\d+$/.test(offset) ? Number(offset) : 0,

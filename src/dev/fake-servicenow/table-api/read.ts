@@ -1,57 +1,25 @@
-import { canReadRow, refusesTable } from '../access/acl.ts';
+import { canReadRow } from '../access/acl.ts';
 import type { UserView } from '../access/accounts.ts';
-import {
-  invalidLimit,
-  invalidTable,
-  noMatch,
-  noRecord,
-  notAcceptable,
-  tableForbidden,
-  writesUnsupported,
-} from '../http/failures.ts';
+import { noMatch, noRecord } from '../http/failures.ts';
 import { json, type Reply } from '../http/reply.ts';
-import type { ReceivedRequest, Route } from '../http/request.ts';
-import type { Profile } from '../profile.ts';
+import type { ReceivedRequest } from '../http/request.ts';
 import { select } from '../query/select.ts';
 import { dateDisplay } from '../records/dates.ts';
-import { TABLES } from '../records/schema.ts';
-import type { Records, Row } from '../records/store.ts';
+import type { Row } from '../records/store.ts';
+import type { ApiContext, Reading } from './context.ts';
 import { linkHeader } from './link-header.ts';
-import { readParameters, type ReadParameters } from './parameters.ts';
+import type { ReadParameters } from './parameters.ts';
 import { shapeRow, type Viewpoint } from './shape.ts';
 
-/** The rows of one answer before they are shaped, and the fields that nobody gets to see. A fault may change both. */
-export interface Reading {
-  readonly rows: readonly Row[];
-  readonly hidden: ReadonlySet<string>;
-}
+export type { Reading } from './context.ts';
 
-export interface ReadContext {
-  readonly records: Records;
-  readonly user: UserView;
-  readonly profile: Profile;
-  readonly origin: string;
-  /** Counts requests; seeds the order in which unordered rows come. */
-  readonly sequence: number;
-  readonly tamper: (reading: Reading) => Reading;
-}
-
-type TableRoute = Extract<Route, { to: 'table' }>;
-
-/** Reads as the Table API does, in its order: method, media type, table, parameters, query, page, row and field rules. */
-export function readTable(request: ReceivedRequest, route: TableRoute, context: ReadContext): Reply {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return writesUnsupported();
-  if (!acceptsJson(request.headers.accept)) return notAcceptable();
-  if (!TABLES.has(route.table)) return invalidTable(route.table);
-  if (refusesTable(context.user, route.table)) return tableForbidden(route.table);
-  const parameters = readParameters(request.search);
-  if (parameters === undefined) return invalidLimit();
-  return route.sysId === undefined
-    ? readList(request, route, parameters, context)
-    : readOne(route.table, route.sysId, parameters, context);
-}
-
-function readOne(table: string, sysId: string, parameters: ReadParameters, context: ReadContext): Reply {
+/** One record, as far as the user may see it. */
+export function readOne(
+  table: string,
+  sysId: string,
+  parameters: ReadParameters,
+  context: ApiContext,
+): Reply {
   const found = context.records.get(table, sysId);
   const rows = found !== undefined && canReadRow(context.user, found) ? [found] : [];
   const reading = context.tamper({ rows, hidden: new Set() });
@@ -61,33 +29,19 @@ function readOne(table: string, sysId: string, parameters: ReadParameters, conte
     : json(200, { result: shapeRow(row, viewpoint(parameters, reading, context)) });
 }
 
-function readList(
+/** A page of a list, in the API's order: parameters, query, page, row and field rules. */
+export function readList(
   request: ReceivedRequest,
-  route: TableRoute,
+  from: { readonly table: string; readonly version: 'v1' | 'v2' | undefined },
   parameters: ReadParameters,
-  context: ReadContext,
+  context: ApiContext,
 ): Reply {
-  const { records, user, profile } = context;
-  const dates = dateDisplay(user.timeZone, user.dateFormat);
-  const all = select(
-    {
-      table: route.table,
-      query: parameters.query,
-      named: parameters.named,
-      policy: profile.unknownFieldPolicy,
-      evaluate: (script) => SCRIPTS[script]?.(user),
-      shuffleSeed: context.sequence,
-    },
-    {
-      records,
-      dates,
-      fold: profile.valueCase === 'sensitive' ? (value) => value : (value) => value.toLowerCase(),
-    },
-  );
+  const { user, profile } = context;
+  const all = matchingRows(from.table, parameters, context);
   // The page is cut before the rows are checked, so a page can be short, even empty, with more to come.
   const page = all.slice(parameters.offset, parameters.offset + parameters.limit);
   const reading = context.tamper({ rows: page.filter((row) => canReadRow(user, row)), hidden: new Set() });
-  if (reading.rows.length === 0 && route.version === 'v1' && profile.emptyList === 'v1-404') return noMatch();
+  if (reading.rows.length === 0 && from.version === 'v1' && profile.emptyList === 'v1-404') return noMatch();
 
   const view = viewpoint(parameters, reading, context);
   const total = parameters.noCount ? undefined : all.length;
@@ -105,10 +59,36 @@ function readList(
   ]);
 }
 
-function viewpoint(parameters: ReadParameters, reading: Reading, context: ReadContext): Viewpoint {
-  const { records, user, origin } = context;
+/** Every row that the query matches, whoever may read it. */
+export function matchingRows(
+  table: string,
+  { query, named }: Pick<ReadParameters, 'query' | 'named'>,
+  { records, user, profile, sequence }: ApiContext,
+): Row[] {
+  return select(
+    {
+      table,
+      query,
+      named,
+      policy: profile.unknownFieldPolicy,
+      evaluate: (script) => SCRIPTS[script]?.(user),
+      shuffleSeed: sequence,
+    },
+    {
+      records,
+      dates: dateDisplay(user.timeZone, user.dateFormat),
+      fold: profile.valueCase === 'sensitive' ? (value) => value : (value) => value.toLowerCase(),
+    },
+  );
+}
+
+export function viewpoint(
+  parameters: ReadParameters,
+  { hidden }: Pick<Reading, 'hidden'>,
+  { records, user, origin }: ApiContext,
+): Viewpoint {
   const dates = dateDisplay(user.timeZone, user.dateFormat);
-  return { records, user, dates, origin, parameters, hidden: reading.hidden };
+  return { records, user, dates, origin, parameters, hidden };
 }
 
 /** The server-side scripts that are understood as a value. */
@@ -116,7 +96,3 @@ const SCRIPTS: Readonly<Record<string, (user: UserView) => string>> = {
   'gs.getUserID()': ({ sysId }) => sysId,
   'gs.getUserName()': ({ userName }) => userName,
 };
-
-function acceptsJson(accept: string | undefined): boolean {
-  return accept === undefined || /application\/(json|\*)|\*\/\*/.test(accept);
-}
