@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { DelegateError } from '../../../kit/errors.ts';
+import type { DelegateError } from '../../../kit/errors.ts';
 import { toTimestamp } from '../../../kit/time.ts';
+import { approvalError } from './errors.ts';
 import { clip, isBlank, MAX_QUOTED_CHARS, quoted } from './text.ts';
 import { fieldNameSchema, fieldOf, shownOf, type TicketFields } from './ticket.ts';
 import { DAY_MS, formatUtc, LAST_UTC_MS, parseUtc } from './utc.ts';
@@ -96,34 +97,20 @@ function edgeOf(text: string, edge: 'start' | 'end', written: Written): number |
   if (isBlank(text)) return undefined;
   const instant = parseUtc(text);
   if (instant === undefined) {
-    throw invalid(`has a ${edge} that is no UTC date of the form yyyy-MM-dd HH:mm:ss`, written);
+    throw invalid(`has no UTC date of the form yyyy-MM-dd HH:mm:ss as its ${edge}`, written);
   }
   const wholeDay = edge === 'end' && instant.precision === 'day';
   return wholeDay ? Math.min(instant.epochMs + DAY_MS, LAST_UTC_MS) : instant.epochMs;
 }
 
 function invalid(problem: string, written: Written): DelegateError {
-  return new DelegateError(
-    'servicenow.change-window-invalid',
-    `The change window ${problem}: ${described(written)}.`,
-    {
-      category: 'invalid-input',
-      hint: 'Correct the dates on the ticket, or name other fields in changeWindow. "onMissing" says what blank ones mean.',
-      details: { ...written },
-    },
-  );
+  const message = `The change window ${problem}: ${described(written)}.`;
+  return approvalError('servicenow.change-window-invalid', message, { details: { ...written } });
 }
 
 function past(now: number, written: Written): DelegateError {
-  return new DelegateError(
-    'servicenow.change-window-past',
-    `The change window is over: ${described(written)}, and it is ${formatUtc(now)} UTC.`,
-    {
-      category: 'refused',
-      hint: 'Plan the change anew in ServiceNow; "onPast: reject" in changeWindow would reject instead of failing.',
-      details: { ...written },
-    },
-  );
+  const message = `The change window is over: ${described(written)}, and it is ${formatUtc(now)} UTC.`;
+  return approvalError('servicenow.change-window-past', message, { details: { ...written } });
 }
 
 function described({ startField, start, endField, end }: Written): string {

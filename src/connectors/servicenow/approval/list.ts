@@ -23,7 +23,7 @@ export function parseList(text: string): { items: string[] } | { problem: string
       };
     }
     const [whole, item = '', separator] = match;
-    if (quoted === null && item.trim() === '') {
+    if (quoted === null && item === '') {
       return { problem: `item ${position} is blank; write "" if a blank field is meant` };
     }
     items.push(quoted === null ? item.trim() : item.replaceAll('""', '"'));

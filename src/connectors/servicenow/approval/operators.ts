@@ -112,7 +112,6 @@ function ordered(operator: keyof typeof ORDER_OPERATORS): Compile {
         actual: shownOf(field).value,
         operator,
         expected: quoted(value),
-        hint: 'Both must be numbers, or both UTC dates as ServiceNow stores them.',
       });
     };
     return { test };

@@ -1,4 +1,5 @@
-import { DelegateError } from '../../../kit/errors.ts';
+import type { DelegateError } from '../../../kit/errors.ts';
+import { approvalError } from './errors.ts';
 import { clip, isBlank, MAX_QUOTED_CHARS, quoted } from './text.ts';
 import { parseUtc } from './utc.ts';
 
@@ -58,13 +59,14 @@ export function notComparable(comparison: {
   operator: string;
   /** As it was written. */
   expected: string;
-  hint: string;
+  /** Default: the remedy of the code. */
+  hint?: string;
 }): DelegateError {
   const { subject, actual, operator, expected, hint } = comparison;
   const found = isBlank(actual) ? 'is blank' : `is ${quoted(actual)}`;
-  return new DelegateError(
+  return approvalError(
     'servicenow.not-comparable',
     `${subject} ${found}, which can't be compared by "${operator}" with ${clip(expected, MAX_QUOTED_CHARS)}.`,
-    { category: 'invalid-input', hint, details: { subject, operator } },
+    { hint, details: { subject, operator } },
   );
 }

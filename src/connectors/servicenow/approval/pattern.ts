@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { DelegateError } from '../../../kit/errors.ts';
+import { approvalError } from './errors.ts';
 import { clip } from './text.ts';
 
 /**
@@ -21,7 +21,7 @@ export const MAX_PATTERN_CHARS = 512;
 export const MAX_PATTERNS = 8;
 
 /** Instructions. Counted repetition multiplies: `(.{100}){10}` is twelve characters and a thousand instructions. */
-const MAX_PROGRAM_SIZE = 250;
+export const MAX_PROGRAM_SIZE = 250;
 
 /** Beyond this a text is refused, not cut: a pattern that ends in `$` would then judge something else. */
 export const MAX_MATCHED_CHARS = 4_096;
@@ -50,9 +50,8 @@ export function compilePattern(
 
 function checkedLength(text: string): string {
   if (text.length <= MAX_MATCHED_CHARS) return text;
-  throw new DelegateError(
+  throw approvalError(
     'servicenow.value-too-long',
     `A field of ${text.length} characters is too long for a pattern; at most ${MAX_MATCHED_CHARS} are matched.`,
-    { category: 'invalid-input', hint: 'Use a shorter field, or "contains", which has no such bound.' },
   );
 }

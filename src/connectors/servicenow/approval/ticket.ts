@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DelegateError } from '../../../kit/errors.ts';
+import type { DelegateError } from '../../../kit/errors.ts';
+import { APPROVAL_ERRORS, approvalError } from './errors.ts';
 import { nearNames } from './near-names.ts';
 import { isBlank } from './text.ts';
 
@@ -62,12 +63,11 @@ export function fieldMissing(name: string, table?: string, available: Iterable<s
   const near = nearNames(name, available);
   const where = table === undefined ? 'the ticket' : `table ${table}`;
   const proposal = near.length === 0 ? '' : `Did you mean ${near.join(', ')}? `;
-  return new DelegateError(
+  return approvalError(
     'servicenow.field-missing',
     `The field ${name} is not in the answer for ${where}: it doesn't exist, or this user may not read it.`,
     {
-      category: 'not-found',
-      hint: `${proposal}Check the spelling, and that the integration user's roles let it read this field.`,
+      hint: `${proposal}${APPROVAL_ERRORS['servicenow.field-missing'].remedy}`,
       details: { field: name, ...(table === undefined ? {} : { table }), suggestions: near },
     },
   );

@@ -110,26 +110,43 @@ describe('the change window', () => {
   });
 
   describe('a window that can not be one fails with both values in the text', () => {
-    for (const [name, start, end] of [
-      ['an end before the start', END, START],
-      ['an end at the start', START, START],
-      ['an end on the day before', '2026-03-01', '2026-02-28'],
-      ['an impossible start', '2026-02-30', END],
-      ['a display value in place of an end', START, '01/03/2026 13:00'],
-      ['a blank start', '', END],
-      ['a blank end', START, ''],
-      ['no dates at all', '', ''],
+    for (const [name, start, end, problem] of [
+      ['an end before the start', END, START, 'ends before it begins'],
+      ['an end at the start', START, START, 'ends before it begins'],
+      ['an end on the day before', '2026-03-01', '2026-02-28', 'ends before it begins'],
+      [
+        'an impossible start',
+        '2026-02-30',
+        END,
+        'has no UTC date of the form yyyy-MM-dd HH:mm:ss as its start:',
+      ],
+      [
+        'a display value as the end',
+        START,
+        '01/03/2026 13:00',
+        'has no UTC date of the form yyyy-MM-dd HH:mm:ss as its end:',
+      ],
+      ['a blank start', '', END, 'is incomplete: start_date is blank'],
+      ['a blank end', START, '', 'is incomplete: end_date is blank'],
+      ['no dates at all', '', '', 'is incomplete: start_date is blank'],
     ] as const) {
       it(name, () => {
         const error = errorOf('servicenow.change-window-invalid', () =>
           judge(start, end, '2026-03-01 11:00:00'),
         );
+        expect(error.message).to.match(new RegExp(`^The change window ${problem}`));
         expect(error.message).to.contain(`start_date is ${JSON.stringify(start)}`);
         expect(error.message).to.contain(`end_date is ${JSON.stringify(end)}`);
-        expect(error.details).to.include({ start, end });
-        expect(error.retryable).to.equal(false);
+        expect(error.details).to.deep.equal({ startField: 'start_date', start, endField: 'end_date', end });
+        expect(error.hint).to.contain('"onMissing"');
       });
     }
+
+    it('however long what stands there instead of a date', () => {
+      const error = errorOf('servicenow.change-window-invalid', () => judge('x'.repeat(9_000), END, START));
+      expect(error.message).to.have.length.below(400);
+      expect(error.details?.['start']).to.have.length.below(200);
+    });
 
     it('and no policy makes it one', () => {
       for (const onMissing of ['pending', 'ignore']) {
@@ -142,35 +159,94 @@ describe('the change window', () => {
 
   it('a window that is over fails, with both values and the time', () => {
     const error = errorOf('servicenow.change-window-past', () => judge(START, END, '2026-03-02 00:00:00'));
-    expect(error.message).to.contain(START).and.to.contain(END).and.to.contain('2026-03-02 00:00:00');
+    expect(error.message).to.equal(
+      `The change window is over: start_date is "${START}", end_date is "${END}", and it is 2026-03-02 00:00:00 UTC.`,
+    );
+    expect(error.details).to.deep.equal({
+      startField: 'start_date',
+      start: START,
+      endField: 'end_date',
+      end: END,
+    });
+    expect(error.hint).to.contain('"onPast: reject"');
   });
 
-  describe('blank ends', () => {
-    for (const [start, end, blank] of [
-      ['', END, 'start_date'],
-      [START, '', 'end_date'],
-      ['', '', 'start_date'],
-    ] as const) {
-      it(`are waited for if asked (${blank} of "${start}" to "${end}")`, () => {
-        const judgement = judge(start, end, '2030-01-01 00:00:00', { onMissing: 'pending' });
-        expect(judgement.phase).to.equal('undated');
-        expect(judgement.phrase).to.contain(blank);
-        expect(judgement.report.inside).to.equal(false);
-      });
+  describe('every pair of ends under every policy, at any time', () => {
+    /** Before the start, at it, between the two, at the end, and after it. */
+    const TIMES = ['2026-03-01 09:00:00', START, '2026-03-01 11:00:00', END, '2026-03-01 13:00:00'];
+    const DATED = 'before before inside past past';
+    const UNDATED = 'undated undated undated undated undated';
+    const OPEN_ENDED = 'before before inside inside inside';
+    const STARTED = 'inside inside inside past past';
+    const ALWAYS = 'inside inside inside inside inside';
+    const INVALID = 'invalid invalid invalid invalid invalid';
+
+    const ROWS: [start: string, end: string, outcomes: Record<'fail' | 'pending' | 'ignore', string>][] = [
+      [START, END, { fail: DATED, pending: DATED, ignore: DATED }],
+      ['', END, { fail: INVALID, pending: UNDATED, ignore: STARTED }],
+      [START, '', { fail: INVALID, pending: UNDATED, ignore: OPEN_ENDED }],
+      ['', ' ', { fail: INVALID, pending: UNDATED, ignore: ALWAYS }],
+    ];
+    const BROKEN = [
+      [END, START],
+      [START, START],
+      ['soon', END],
+      [START, 'soon'],
+      ['soon', ''],
+      ['', 'soon'],
+      ['soon', 'later'],
+      ['01/03/2026 11:00', '01/03/2026 13:00'],
+    ] as const;
+    for (const [start, end] of BROKEN) {
+      ROWS.push([start, end, { fail: INVALID, pending: INVALID, ignore: INVALID }]);
     }
 
-    for (const [start, end, now, phase] of [
-      ['', END, '2026-03-01 00:00:00', 'inside'],
-      ['', END, END, 'past'],
-      [START, '', START, 'before'],
-      [START, '', '2030-01-01 00:00:00', 'inside'],
-      ['', '', '2030-01-01 00:00:00', 'inside'],
+    for (const [start, end, outcomes] of ROWS) {
+      for (const onMissing of ['fail', 'pending', 'ignore'] as const) {
+        it(`"${start}" to "${end}", onMissing ${onMissing}: ${outcomes[onMissing]}`, () => {
+          for (const [index, outcome] of outcomes[onMissing].split(' ').entries()) {
+            const now = TIMES[index] ?? '';
+            for (const onPast of ['fail', 'reject'] as const) {
+              const look = (): WindowJudgement => judge(start, end, now, { onMissing, onPast });
+              if (outcome === 'invalid') errorOf('servicenow.change-window-invalid', look);
+              else if (outcome === 'past' && onPast === 'fail')
+                errorOf('servicenow.change-window-past', look);
+              else {
+                const { phase, report } = look();
+                expect(phase, `${now}, onPast ${onPast}`).to.equal(outcome);
+                expect(report).to.deep.equal({
+                  start: start.trim() === '' ? null : new Date(at(start)).toISOString(),
+                  end: end.trim() === '' ? null : new Date(at(end)).toISOString(),
+                  now: new Date(at(now)).toISOString(),
+                  inside: outcome === 'inside',
+                });
+              }
+            }
+          }
+        });
+      }
+    }
+
+    it('blank ends and a window that is over fail unless the criteria say otherwise', () => {
+      const window = changeWindowSchema.parse({ startField: 'start_date', endField: 'end_date' });
+      expect(window).to.include({ onMissing: 'fail', onPast: 'fail' });
+    });
+  });
+
+  describe('the phrase says what a release manager should know', () => {
+    const ignore = { onMissing: 'ignore', onPast: 'reject' };
+    const pending = { onMissing: 'pending' };
+    for (const [start, end, now, policy, phrase] of [
+      [START, END, '2026-03-01 09:00:00', ignore, 'opens at 2026-03-01 10:00:00 UTC'],
+      [START, END, '2026-03-01 11:00:00', ignore, 'is open until 2026-03-01 12:00:00 UTC'],
+      [START, END, '2026-03-01 13:00:00', ignore, 'ended at 2026-03-01 12:00:00 UTC'],
+      [START, '', '2026-03-01 13:00:00', ignore, 'is open'],
+      ['', END, '2026-03-01 09:00:00', pending, 'has no start yet (start_date is blank)'],
+      [START, '', '2026-03-01 09:00:00', pending, 'has no end yet (end_date is blank)'],
+      ['', '', '2026-03-01 09:00:00', pending, 'has no start yet (start_date is blank)'],
     ] as const) {
-      it(`leave the window open there if ignored; the other end counts ("${start}" to "${end}" at ${now})`, () => {
-        const judgement = judge(start, end, now, { onMissing: 'ignore', onPast: 'reject' });
-        expect(judgement.phase).to.equal(phase);
-        expect(judgement.report.start === null).to.equal(start === '');
-        expect(judgement.report.end === null).to.equal(end === '');
+      it(phrase, () => {
+        expect(judge(start, end, now, policy).phrase).to.equal(phrase);
       });
     }
   });

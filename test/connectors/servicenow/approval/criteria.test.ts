@@ -82,6 +82,38 @@ describe('criteria as they are written', () => {
     );
   });
 
+  it('an operator that is like none is answered with the list alone', () => {
+    for (const operator of ['resembles', 5, null]) {
+      const [complaint] = complaints(spec([{ ...STATE, operator }]));
+      expect(complaint, String(operator)).to.match(/: one of equals, not equals, in, .* is needed$/);
+    }
+  });
+
+  it('a field name that can not be one is told what one is', () => {
+    const [complaint] = complaints(spec([{ ...STATE, key: 'State' }]));
+    expect(complaint).to.equal(
+      'spec.conditions.0.key: a field name is needed: a lower-case letter, then lower-case letters, digits, "_" ' +
+        'and "." (at most 128 characters)',
+    );
+  });
+
+  it('what has no type at all, or is no object, is told which there are', () => {
+    for (const raw of [{ spec: {} }, { type: 5, spec: {} }]) {
+      expect(complaints(raw)).to.deep.equal(['type: one of KeyValues, Expression, Jexl is needed']);
+    }
+    expect(complaints('state == "Implement"').join()).to.match(/expected object/);
+  });
+
+  it('letter case counts unless "caseSensitive" is false', () => {
+    const criteria = (options: object): boolean => {
+      const raw = { type: 'KeyValues', spec: { ...options, conditions: [STATE] } };
+      return evaluate(approvalCriteriaSchema.parse(raw), ticket({ state: 'IMPLEMENT' })).met;
+    };
+    expect(criteria({})).to.equal(false);
+    expect(criteria({ caseSensitive: true })).to.equal(false);
+    expect(criteria({ caseSensitive: false })).to.equal(true);
+  });
+
   it('an unknown type is named along with the known ones', () => {
     expect(complaints({ type: 'Groovy', spec: {} })).to.deep.equal([
       'type: one of KeyValues, Expression, Jexl is needed, not "Groovy"',

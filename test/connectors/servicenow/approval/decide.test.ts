@@ -158,6 +158,61 @@ describe('deciding', () => {
       });
     }
 
+    for (const [operator, value, reason] of [
+      ['greater than or equals', '3', 'less than 3'],
+      ['less than', '2', 'not less than 2'],
+    ] as const) {
+      it(`"${operator}" ${value}: ${reason}`, () => {
+        expect(one({ key: 'risk', operator, value })).to.equal(
+          `waiting: risk has the value 2 (shown as High), ${reason}`,
+        );
+      });
+    }
+
+    it('a value without a display value is named by itself', () => {
+      const dangling = ticket({ assigned_to: ['681ccaf9', ''], note: [' two  lines ', ' two  lines '] });
+      const first = keyValues([{ key: 'assigned_to', operator: 'equals', value: 'Beth' }]);
+      const second = keyValues([{ key: 'note', operator: 'equals', value: ' 3 ' }]);
+      const reasonFor = (criteria: ReturnType<typeof keyValues>): string =>
+        decide({ approval: criteria, rejection: null, window: null, fields: dangling, now: NOW }).reason;
+      expect(reasonFor(first)).to.equal('waiting: assigned_to is 681ccaf9, not Beth');
+      expect(reasonFor(second)).to.equal('waiting: note is two lines, not 3');
+    });
+
+    it('of what is approved or rejected, only what holds is named', () => {
+      const either = keyValues(
+        [
+          { key: 'state', operator: 'equals', value: 'Closed' },
+          { key: 'risk', operator: 'equals', value: 'High' },
+        ],
+        { matchAnyCondition: true },
+      );
+      const none = keyValues([{ key: 'state', operator: 'equals', value: 'Closed' }]);
+      const question = { window: null, fields, now: NOW };
+      expect(decide({ ...question, approval: either, rejection: null }).reason).to.equal(
+        'approved: risk is High',
+      );
+      expect(decide({ ...question, approval: none, rejection: either }).reason).to.equal(
+        'rejected: risk is High',
+      );
+    });
+
+    it('"any one of these" is said of two or more', () => {
+      const criteria = keyValues([{ key: 'state', operator: 'equals', value: 'a' }], {
+        matchAnyCondition: true,
+      });
+      expect(reasonOf(criteria)).to.equal('waiting: state is New, not a');
+    });
+
+    it('as many conditions as are named need no count', () => {
+      const conditions: WrittenCondition[] = ['a', 'b', 'c', 'c'].map((value) => ({
+        key: 'state',
+        operator: 'equals',
+        value,
+      }));
+      expect(reasonOf(keyValues(conditions))).to.match(/not a; state is New, not b; state is New, not c$/);
+    });
+
     it('several open conditions are named, and more are counted', () => {
       const conditions: WrittenCondition[] = ['a', 'b', 'c', 'd', 'e'].map((value) => ({
         key: 'state',

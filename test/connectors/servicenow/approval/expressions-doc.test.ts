@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { errorOf, evaluateText, ticket } from './support.ts';
-import { parseExpression } from '../../../../src/connectors/servicenow/approval/expression/parser.ts';
+import {
+  MAX_EXPRESSION_CHARS,
+  MAX_NESTING,
+  parseExpression,
+} from '../../../../src/connectors/servicenow/approval/expression/parser.ts';
+import {
+  MAX_MATCHED_CHARS,
+  MAX_PATTERN_CHARS,
+  MAX_PATTERNS,
+  MAX_PROGRAM_SIZE,
+} from '../../../../src/connectors/servicenow/approval/pattern.ts';
 
 const DOCUMENT = readFileSync(new URL('../../../../docs/expressions.md', import.meta.url), 'utf8');
 
@@ -43,6 +53,20 @@ describe('docs/expressions.md', () => {
   for (const example of examples('not-comparable')) {
     it(`is right that this can't be compared: ${example}`, () => {
       errorOf('servicenow.not-comparable', () => evaluateText(example, FIELDS));
+    });
+  }
+
+  for (const [what, bounds] of [
+    ['expression', [MAX_EXPRESSION_CHARS]],
+    ['nesting of parentheses', [MAX_NESTING]],
+    ['pattern', [MAX_PATTERN_CHARS, MAX_PROGRAM_SIZE]],
+    ['patterns in one expression', [MAX_PATTERNS]],
+    ['text that a pattern is matched against', [MAX_MATCHED_CHARS]],
+  ] as const) {
+    it(`names the bound on ${what} as it is`, () => {
+      const [, bound = ''] = new RegExp(`^\\| ${what}(?: |,)[^|]*\\|([^|]*)\\|$`, 'm').exec(DOCUMENT) ?? [];
+      const numbers = bound.match(/\d[\d,]*/g)?.map((number) => Number(number.replaceAll(',', '')));
+      expect(numbers).to.deep.equal(bounds);
     });
   }
 

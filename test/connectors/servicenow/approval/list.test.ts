@@ -5,7 +5,8 @@ import { parseList } from '../../../../src/connectors/servicenow/approval/list.t
 describe('the list of "in"', () => {
   const rows: [string, string[]][] = [
     ['Implement', ['Implement']],
-    [' New ,Assess,  On  hold ', ['New', 'Assess', 'On  hold']],
+    [' New ,Assess ,  On  hold ', ['New', 'Assess', 'On  hold']],
+    ['\t"a"\t,\tb c\t', ['a', 'b c']],
     ['"Closed, complete" , Closed', ['Closed, complete', 'Closed']],
     ['"say ""go""",5" pipe', ['say "go"', '5" pipe']],
     ['" padded "', [' padded ']],
@@ -24,6 +25,15 @@ describe('the list of "in"', () => {
       expect(parseList(text)).to.have.property('problem').that.contains('is blank; write ""');
     });
   }
+
+  it('the item that is wrong is counted from one', () => {
+    expect(parseList('a,b,,c')).to.deep.equal({
+      problem: 'item 3 is blank; write "" if a blank field is meant',
+    });
+    expect(parseList('"a"b'))
+      .to.have.property('problem')
+      .that.matches(/^item 1 begins with a quote/);
+  });
 
   for (const text of ['"a', 'x, "a"b', '"""']) {
     it(`${JSON.stringify(text)} is refused: its quote is not closed`, () => {

@@ -18,39 +18,43 @@ const BLANK = ['', ''] as const;
 
 describe('approval operators', () => {
   describe('on texts, both sides of a field are compared', () => {
-    /** For each operator an expected text, and fields of which the value, the display value, both or neither match. */
-    const matching: Record<string, { expected: string; hit: string; miss: string }> = {
+    /** For each operator an expected text, one that it holds for, and one that only looks like it. */
+    const TEXTS = {
       equals: { expected: 'Implement', hit: 'Implement', miss: 'implement' },
       in: { expected: 'Assess, Implement', hit: 'Implement', miss: 'Assess, Implement' },
       contains: { expected: 'plem', hit: 'Implement', miss: 'PLEM' },
       'starts with': { expected: 'Impl', hit: 'Implement', miss: 'to Implement' },
       matches: { expected: 'Impl.*t', hit: 'Implement', miss: 'not Implement' },
-    };
-    const negations: Record<string, Operator> = {
-      equals: 'not equals',
-      in: 'not in',
-      contains: 'not contains',
-    };
+    } as const;
+    const NEGATIVE: ReadonlyMap<Operator, Operator> = new Map([
+      ['equals', 'not equals'],
+      ['in', 'not in'],
+      ['contains', 'not contains'],
+    ]);
+
+    /** Value, display value; whether a positive operator holds. A negative one holds in just the other rows. */
+    const TRUTH = [
+      ['hit', 'hit', true],
+      ['hit', 'miss', true],
+      ['hit', 'blank', true],
+      ['miss', 'hit', true],
+      ['miss', 'miss', false],
+      ['miss', 'blank', false],
+      ['blank', 'hit', true],
+      ['blank', 'miss', false],
+      ['blank', 'blank', false],
+    ] as const;
 
     for (const positive of ['equals', 'in', 'contains', 'starts with', 'matches'] as const) {
-      const { expected = '', hit = '', miss = '' } = matching[positive] ?? {};
-      const rows = [
-        { name: 'the value matches', field: [hit, miss], holds: true },
-        { name: 'the display value matches', field: [miss, hit], holds: true },
-        { name: 'both match', field: [hit, hit], holds: true },
-        { name: 'neither matches', field: [miss, miss], holds: false },
-        { name: 'the field is blank', field: BLANK, holds: false },
-      ] as const;
-      for (const { name, field, holds } of rows) {
-        it(`"${positive}" ${holds ? 'holds' : 'does not hold'} if ${name}`, () => {
+      const { expected, ...texts } = TEXTS[positive];
+      for (const [value, displayValue, holds] of TRUTH) {
+        const sides = { ...texts, blank: '' };
+        const field = [sides[value], sides[displayValue]] as const;
+        it(`"${positive}" ${expected}: ${JSON.stringify(field)} ${holds ? 'does' : 'does not'}`, () => {
           expect(met(positive, expected, field)).to.equal(holds);
+          const negative = NEGATIVE.get(positive);
+          if (negative !== undefined) expect(met(negative, expected, field), negative).to.equal(!holds);
         });
-        const negative = negations[positive];
-        if (negative !== undefined) {
-          it(`"${negative}" ${holds ? 'does not hold' : 'holds'} if ${name}`, () => {
-            expect(met(negative, expected, field)).to.equal(!holds);
-          });
-        }
       }
     }
 
@@ -65,7 +69,16 @@ describe('approval operators', () => {
         expect(met(operator, expected, ['-1', 'Implement']), operator).to.equal(false);
         expect(met(operator, expected, ['-1', 'Implement'], false), operator).to.equal(true);
       }
-      expect(met('not equals', 'IMPLEMENT', ['-1', 'Implement'], false)).to.equal(false);
+      for (const [operator, expected] of [
+        ['not equals', 'IMPLEMENT'],
+        ['not in', 'NEW, IMPLEMENT'],
+        ['not contains', 'PLEM'],
+      ] as const) {
+        expect(met(operator, expected, ['-1', 'Implement']), operator).to.equal(true);
+        expect(met(operator, expected, ['-1', 'Implement'], false), operator).to.equal(false);
+      }
+      // Upper case would make these two one word.
+      expect(met('equals', 'Strasse', ['straße', ''], false)).to.equal(false);
     });
 
     it('a state outside any known list is compared like every other text', () => {
@@ -120,6 +133,18 @@ describe('approval operators', () => {
       expect(outcomes('-1', '-5')).to.deep.equal(['less than', 'less than or equals']);
     });
 
+    it('numbers are compared exactly, with as many digits as that can be done for', () => {
+      expect(met('less than', '123456789012345', ['123456789012344', ''])).to.equal(true);
+      expect(met('less than', '-12345678901234.5', ['-12345678901234.6', ''])).to.equal(true);
+      expect(outcomes('1.25', '1.250')).to.deep.equal(['greater than or equals', 'less than or equals']);
+      expect(outcomes(' 3 ', ' +3 ')).to.deep.equal(['greater than or equals', 'less than or equals']);
+      expect(() => met('less than', '1234567890123456', ['1', ''])).to.throw(/needs a number/);
+    });
+
+    it('spaces around a date mean nothing', () => {
+      expect(met('less than', ' 2026-03-02 ', ['\t2026-03-01 ', ''])).to.equal(true);
+    });
+
     it('dates compare as instants; a day alone is its first second', () => {
       expect(outcomes('2026-03-01 10:00:00', '2026-03-01 10:00:01')).to.include('greater than');
       expect(outcomes('2026-03-01', '2026-03-01 00:00:00')).to.deep.equal([
@@ -146,7 +171,9 @@ describe('approval operators', () => {
         expect(error.message)
           .to.match(/^f is /)
           .and.to.contain(`greater than" with "3"`);
-        if (value !== '') expect(error.message).to.contain(JSON.stringify(value));
+        expect(error.message).to.contain(value === '' ? 'is blank,' : `is ${JSON.stringify(value)},`);
+        expect(error.details).to.deep.equal({ subject: 'f', operator: 'greater than' });
+        expect(error.hint).to.contain('Both must be numbers, or both UTC dates');
       });
     }
 
@@ -171,7 +198,15 @@ describe('approval operators', () => {
 
     it('a text beyond the bound is refused, not cut', () => {
       const long = 'a'.repeat(MAX_MATCHED_CHARS + 1);
-      errorOf('servicenow.value-too-long', () => met('matches', 'a+', [long, 'x']));
+      const error = errorOf('servicenow.value-too-long', () => met('matches', 'a+', [long, 'x']));
+      expect(error.message).to.contain('4097 characters').and.to.contain('at most 4096');
+      expect(error.hint).to.contain('"contains"');
+    });
+
+    it('a pattern may be as long and as large as the bounds say', () => {
+      expect(met('matches', `a*${'|'.repeat(510)}`, ['aa', ''])).to.equal(true);
+      expect(met('matches', 'a{248}', ['a'.repeat(248), ''])).to.equal(true);
+      expect(() => met('matches', 'a{249}', ['', ''])).to.throw(/too large/);
     });
 
     for (const [pattern, problem] of [

@@ -1,9 +1,14 @@
 import type { OrderOperator } from '../order.ts';
 import type { Pattern } from '../pattern.ts';
 
-/** A part of the source, by its offsets (`end` is exclusive). */
-export interface Span {
+/** Where something begins in the source. */
+export interface Place {
   readonly offset: number;
+}
+
+/** A part of the source, by its offsets. */
+export interface Span extends Place {
+  /** Exclusive. */
   readonly end: number;
 }
 
@@ -47,11 +52,11 @@ export type Comparison =
     };
 
 export type Condition =
-  | (Span & { readonly kind: 'comparison'; readonly field: FieldReference; readonly comparison: Comparison })
-  | (Span & { readonly kind: 'constant'; readonly value: boolean })
-  | (Span & { readonly kind: 'not'; readonly operand: Condition })
+  | (Place & { readonly kind: 'comparison'; readonly field: FieldReference; readonly comparison: Comparison })
+  | (Place & { readonly kind: 'constant'; readonly value: boolean })
+  | (Place & { readonly kind: 'not'; readonly operand: Condition })
   /** As many terms as were chained, so that a long chain is wide instead of deep. */
-  | (Span & { readonly kind: 'all' | 'any'; readonly terms: readonly Condition[] });
+  | (Place & { readonly kind: 'all' | 'any'; readonly terms: readonly Condition[] });
 
 export type Node = Value | Condition;
 

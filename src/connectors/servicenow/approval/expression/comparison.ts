@@ -1,7 +1,7 @@
 import { parseOrdinal, type OrderOperator } from '../order.ts';
 import { compilePattern } from '../pattern.ts';
 import { quoted } from '../text.ts';
-import type { Comparison, Condition, FieldReference, Literal, Span, Value } from './ast.ts';
+import type { Comparison, Condition, FieldReference, Literal, Place, Value } from './ast.ts';
 import { ExpressionError } from './errors.ts';
 
 export const COMPARISON_OPERATORS = ['==', '!=', '<', '<=', '>', '>=', '=~', '!~'] as const;
@@ -31,35 +31,32 @@ export function comparison(
   operator: ComparisonOperator,
   right: Value,
 ): Condition {
-  const span: Span = { offset: left.offset, end: right.end };
-  const fail = (at: Span, problem: string): never => {
+  const { offset } = left;
+  const fail: Fail = (at, problem) => {
     throw new ExpressionError(source, at.offset, problem);
   };
 
   if (operator === '=~' || operator === '!~') {
     const field = left.kind === 'field' ? left : fail(left, `"${operator}" needs a field on its left side`);
-    return { kind: 'comparison', ...span, field, comparison: match(operator === '!~', right, fail) };
+    return { kind: 'comparison', offset, field, comparison: match(operator === '!~', right, fail) };
   }
 
-  const list = [left, right].find(({ kind }) => kind === 'list');
-  if (list !== undefined)
-    fail(list, `a list can only stand on the right of "=~" or "!~", not of "${operator}"`);
   if (left.kind === 'field') {
-    return { kind: 'comparison', ...span, field: left, comparison: compare(operator, right, fail) };
+    return { kind: 'comparison', offset, field: left, comparison: compare(operator, right, fail) };
   }
   if (right.kind === 'field') {
-    return { kind: 'comparison', ...span, field: right, comparison: compare(MIRRORED[operator], left, fail) };
+    return { kind: 'comparison', offset, field: right, comparison: compare(MIRRORED[operator], left, fail) };
   }
   return fail(left, 'two fixed values are compared; one side must be a field, written ticket.<field>.value');
 }
 
 /** The comparison that `empty x` stands for. */
-export function isEmpty(field: FieldReference, span: Span): Condition {
+export function isEmpty(field: FieldReference, { offset }: Place): Condition {
   const blank: Literal = { kind: 'blank', offset: field.offset, end: field.end };
-  return { kind: 'comparison', ...span, field, comparison: { by: 'equality', negative: false, with: blank } };
+  return { kind: 'comparison', offset, field, comparison: { by: 'equality', negative: false, with: blank } };
 }
 
-type Fail = (at: Span, problem: string) => never;
+type Fail = (at: Place, problem: string) => never;
 
 function compare(operator: SymmetricOperator, other: Value, fail: Fail): Comparison {
   if (other.kind === 'list') return fail(other, 'a list can only stand on the right of "=~" or "!~"');

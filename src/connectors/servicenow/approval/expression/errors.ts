@@ -1,4 +1,5 @@
 import { DelegateError } from '../../../../kit/errors.ts';
+import { APPROVAL_ERRORS } from '../errors.ts';
 
 /** Where in a source a problem lies. */
 export interface Location {
@@ -21,9 +22,10 @@ export class ExpressionError extends DelegateError {
     const location = locate(source, offset);
     const excerpt = excerptAt(source, location);
     const { line, column } = location;
+    const { category, remedy } = APPROVAL_ERRORS['servicenow.expression-invalid'];
     super('servicenow.expression-invalid', `${problem} (line ${line}, column ${column})`, {
-      category: 'invalid-input',
-      hint: 'The language is described in docs/expressions.md.',
+      category,
+      hint: remedy,
       details: { line, column, offset, excerpt },
     });
     this.location = location;

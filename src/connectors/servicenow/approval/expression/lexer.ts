@@ -94,7 +94,7 @@ function tokenAt(source: string, offset: number): Token {
 
 function symbolAt(source: string, offset: number): Punctuator | undefined {
   // `<+ticket.state.value>=="x"`, without spaces: the reference ends here, and no operator begins with `>==`.
-  if (/^>=[=~]/.test(source.slice(offset, offset + 3))) return '>';
+  if (source.startsWith('>==', offset) || source.startsWith('>=~', offset)) return '>';
   return SYMBOLS.find((symbol) => source.startsWith(symbol, offset));
 }
 

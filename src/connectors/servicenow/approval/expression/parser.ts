@@ -9,6 +9,7 @@ import {
   type List,
   type Literal,
   type Node,
+  type Place,
   type Span,
   type Value,
 } from './ast.ts';
@@ -41,7 +42,12 @@ export function parseExpression(source: string): Expression {
     throw new ExpressionError(source, MAX_EXPRESSION_CHARS, problem);
   }
   if (isBlank(source)) throw new ExpressionError(source, 0, 'the expression is blank');
-  return new Parser(source).parse();
+  return parseTokens(source, tokenize(source));
+}
+
+/** `parseExpression` after the lexer and the bounds; each token is looked at a bounded number of times. */
+export function parseTokens(source: string, tokens: readonly Token[]): Expression {
+  return new Parser(source, tokens).parse();
 }
 
 /** Binding powers: an operator takes what stands between it and the next operator of no greater power. */
@@ -63,9 +69,9 @@ class Parser {
   #patterns = 0;
   #openWrappers = 0;
 
-  constructor(source: string) {
+  constructor(source: string, tokens: readonly Token[]) {
     this.#source = source;
-    this.#tokens = tokenize(source);
+    this.#tokens = tokens;
   }
 
   parse(): Expression {
@@ -112,7 +118,7 @@ class Parser {
       terms.push(this.#condition(this.#expression(power)));
     }
     const kind = operator === '&&' ? 'all' : 'any';
-    return { kind, terms, offset: first.offset, end: terms.at(-1)?.end ?? first.end };
+    return { kind, terms, offset: first.offset };
   }
 
   #operand(): Node {
@@ -160,7 +166,7 @@ class Parser {
     if (operand.kind === 'field') {
       this.#fail(operand, `put parentheses around the comparison that ${this.#text(token)} shall negate`);
     }
-    return { kind: 'not', operand: this.#condition(operand), offset: token.offset, end: operand.end };
+    return { kind: 'not', operand: this.#condition(operand), offset: token.offset };
   }
 
   #list(opening: Token): List {
@@ -202,7 +208,7 @@ class Parser {
     if (operand.kind !== 'field') {
       return this.#fail(operand, '"empty" needs a field, as in empty(ticket.assigned_to.value)');
     }
-    return isEmpty(operand, { offset: token.offset, end: operand.end });
+    return isEmpty(operand, token);
   }
 
   #reference(token: Token & { kind: 'word' }): FieldReference {
@@ -237,7 +243,7 @@ class Parser {
   #condition(node: Node): Condition {
     if (isCondition(node)) return node;
     if (node.kind === 'boolean') {
-      return { kind: 'constant', value: node.value, offset: node.offset, end: node.end };
+      return { kind: 'constant', value: node.value, offset: node.offset };
     }
     const text = this.#text(node);
     return node.kind === 'field'
@@ -253,9 +259,8 @@ class Parser {
   // --- tokens ---------------------------------------------------------------------------------------------
 
   #peek(ahead = 0): Token {
-    const last = this.#tokens.length - 1;
-    const token = this.#tokens[Math.min(this.#position + ahead, last)];
-    return token ?? { kind: 'end', offset: this.#source.length, end: this.#source.length };
+    const beyond = this.#source.length;
+    return this.#tokens[this.#position + ahead] ?? { kind: 'end', offset: beyond, end: beyond };
   }
 
   #next(): Token {
@@ -288,7 +293,7 @@ class Parser {
     return quoted(this.#source.slice(span.offset, span.end));
   }
 
-  #fail(at: Span, problem: string): never {
+  #fail(at: Place, problem: string): never {
     throw new ExpressionError(this.#source, at.offset, problem);
   }
 }

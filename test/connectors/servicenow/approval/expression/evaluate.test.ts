@@ -14,6 +14,7 @@ const FIELDS = ticket({
   start_date: ['2026-03-01 10:00:00', '01/03/2026 11:00'],
   end_date: ['2026-03-01 12:00:00', '01/03/2026 13:00'],
   'assigned_to.name': 'Beth Anglin',
+  two_lines: 'a\r\n\tb',
 });
 
 function met(expression: string, fields = FIELDS): boolean {
@@ -99,6 +100,7 @@ const TRUE: Record<string, string[]> = {
   ],
   'a list is membership, a text a pattern for the whole': [
     'ticket.state.displayValue =~ ["Review", \'Implement\']',
+    'ticket.state.displayValue !~ "implement"',
     'ticket.state.displayValue !~ ["Review", "implement"]',
     'ticket.state.displayValue =~ "Impl.*"',
     'ticket.state.displayValue !~ "mplemen"',
@@ -108,6 +110,7 @@ const TRUE: Record<string, string[]> = {
     `ticket.short_description.value == "Say \\"go\\", it's fine\\\\"`,
     `ticket.short_description.value == 'Say "go", it\\'s fine\\\\'`,
     'ticket.state.value == "\\u002d1"',
+    'ticket.two_lines.value == "a\\r\\n\\tb"',
   ],
 };
 
@@ -166,7 +169,18 @@ describe('evaluating an expression', () => {
     it('the hint leads from the display value to the value', () => {
       const error = errorOf('servicenow.not-comparable', () => met('ticket.risk.displayValue == 3'));
       expect(error.message).to.contain('"Moderate"').and.to.contain('with 3');
-      expect(error.hint).to.contain('.value');
+      expect(error.hint).to.match(/^Compare the \.value instead/);
+    });
+
+    it('the hint about a value says what can be compared, and how to test for blank', () => {
+      const error = errorOf('servicenow.not-comparable', () => met('ticket.close_code.value < 3'));
+      expect(error.hint).to.match(/^Numbers compare with numbers.*empty\(…\)/);
+      expect(error.details).to.deep.equal({ subject: 'ticket.close_code.value', operator: 'less than' });
+    });
+
+    it('false is a word like true', () => {
+      expect(met('ticket.inactive.value == false', ticket({ inactive: 'false' }))).to.equal(true);
+      errorOf('servicenow.not-comparable', () => met('ticket.state.value == false'));
     });
 
     it('a test for blank protects the comparison behind it', () => {
@@ -210,7 +224,14 @@ describe('evaluating an expression', () => {
       expect(demanded('!(ticket.state.value == "3")')).to.deep.equal(['not equals 3']);
       expect(demanded('!(ticket.state.value =~ ["3", 4])')).to.deep.equal(['not in 3, 4']);
       expect(demanded('!(ticket.state.value =~ "3.*")')).to.deep.equal(['not matches 3.*']);
+      expect(demanded('ticket.state.value =~ ["3", 4] || ticket.state.value =~ "3.*"')).to.deep.equal([
+        'in 3, 4',
+        'matches 3.*',
+      ]);
       expect(demanded('!(ticket.risk.value > 3)')).to.deep.equal(['less than or equals 3']);
+      expect(demanded('!(ticket.risk.value >= 3)')).to.deep.equal(['less than 3']);
+      expect(demanded('!(ticket.risk.value < 3)')).to.deep.equal(['greater than or equals 3']);
+      expect(demanded('!(ticket.risk.value <= 3)')).to.deep.equal(['greater than 3']);
       expect(demanded('!empty(ticket.risk.value)')).to.deep.equal(['not equals ']);
       expect(demanded('!(ticket.state.value == "3" || ticket.risk.value == "1")')).to.deep.equal([
         'not equals 3',
@@ -219,9 +240,34 @@ describe('evaluating an expression', () => {
       expect(demanded('!false')).to.deep.equal(['is false']);
     });
 
+    it('shows a bare truth value as itself', () => {
+      expect(evaluateText('false', FIELDS).conditions).to.deep.equal([
+        {
+          key: 'false',
+          operator: 'is',
+          expected: 'true',
+          value: 'false',
+          displayValue: 'false',
+          compared: 'either',
+          met: false,
+        },
+      ]);
+    });
+
+    it('does not claim what was not compared', () => {
+      const keys = (expression: string): string[] =>
+        evaluateText(expression, FIELDS).conditions.map(({ key }) => key);
+      expect(keys('ticket.state.value == "3" && ticket.risk.value == 3')).to.deep.equal(['state']);
+      expect(keys('ticket.state.value == -1 || ticket.risk.value == 3')).to.deep.equal(['state']);
+      expect(keys('!(ticket.state.value == -1 || ticket.risk.value == 3)')).to.deep.equal(['state']);
+      expect(keys('!(ticket.state.value == "3" && ticket.risk.value == 3)')).to.deep.equal(['state']);
+    });
+
     it('shows both fields where two are compared', () => {
       const [entry] = evaluateText('ticket.state.value == ticket.risk.value', FIELDS).conditions;
       expect(entry).to.include({ key: 'state', expected: 'ticket.risk.value (3)', value: '-1' });
+      const [other] = evaluateText('ticket.state.value == ticket.close_code.value', FIELDS).conditions;
+      expect(other).to.include({ expected: 'ticket.close_code.value (blank)' });
     });
   });
 

@@ -8,51 +8,12 @@ import {
   parseExpression,
 } from '../../../../../src/connectors/servicenow/approval/expression/parser.ts';
 import { errorOf } from '../support.ts';
+import { pieces } from './pieces.ts';
 
 function problemOf(source: string): ExpressionError {
   const error = errorOf('servicenow.expression-invalid', () => parseExpression(source));
   return error instanceof ExpressionError ? error : expect.fail('an error without a place');
 }
-
-/** Pieces of the language, and of what people mistake for it; random sequences of these get deeper than letters. */
-const PIECES = [
-  'ticket.state.value',
-  'ticket.assigned_to.name.displayValue',
-  '<+ticket.risk.value>',
-  'ticket.state',
-  '<+',
-  '>',
-  '(',
-  ')',
-  '[',
-  ']',
-  ',',
-  '==',
-  '!=',
-  '<=',
-  '=~',
-  '!~',
-  '&&',
-  'or',
-  'not',
-  '!',
-  'empty',
-  'null',
-  'true',
-  '"text"',
-  "'(a+'",
-  '"2026-01-01"',
-  '-5',
-  '3.5',
-  '=',
-  '"',
-  '\\',
-  '\n',
-] as const;
-
-const pieces = fc
-  .array(fc.constantFrom(...PIECES), { maxLength: 40 })
-  .chain((parts) => fc.constantFrom(parts.join(' '), parts.join('')));
 
 describe('parsing an expression', () => {
   it('any text is understood, or refused with its place', () => {
@@ -141,7 +102,8 @@ describe('parsing an expression', () => {
       ],
       ['ticket.state.display_value == "x"', 1, 1, /did you mean "displayValue"/],
       ['ticket.state.values == "x"', 1, 1, /did you mean "value"/],
-      ['ticket.value == "x"', 1, 1, /names no field/],
+      ['ticket.value == "x"', 1, 1, /"ticket\.value" names no field: ticket\.<field>\.value/],
+      ['ticket.displayValue == "x"', 1, 1, /names no field: ticket\.<field>\.displayValue/],
       ['ticket == "x"', 1, 1, /"ticket" does not say which side/],
       ['ticket.State.value == "x"', 1, 1, /no proper field name in "State"/],
       ['ticket.a..value == "x"', 1, 1, /no proper field name/],
@@ -155,8 +117,16 @@ describe('parsing an expression', () => {
         23,
         /"AND" is not expected here; an operator is missing/,
       ],
-      ['ticket.a.value == nul', 1, 19, /did you mean "null"/],
+      ['ticket.a.value == nul', 1, 19, /"nul" is not known; did you mean "null"\?/],
+      ...['and', 'or', 'not', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'true', 'false', 'null', 'empty'].map(
+        (word): [string, number, number, RegExp] => {
+          const slip = word.toUpperCase();
+          return [`${slip} == 3`, 1, 1, new RegExp(`"${slip}" is not known; did you mean "${word}"`)];
+        },
+      ),
       ['"<+ticket.state.value>" == "3"', 1, 1, /a reference is written without quotes/],
+      ['" <+ticket.state.value>" == "3"', 1, 1, /a reference is written without quotes/],
+      ['ticket.a.value =~ ["<+ticket.b.value>"]', 1, 20, /a reference is written without quotes/],
       // operators
       ['ticket.state.value = "x"', 1, 20, /"=" is not an operator; write "=="/],
       ['ticket.a.value == "1" & true', 1, 23, /write "&&"/],
@@ -184,11 +154,19 @@ describe('parsing an expression', () => {
       ['!ticket.a.value == "1"', 1, 2, /put parentheses around the comparison that "!" shall negate/],
       ['not ticket.a.value eq "1"', 1, 5, /that "not" shall negate/],
       ['ticket.risk.value > "High"', 1, 21, /">" needs a number or a UTC date .*, not "High"/],
-      ['ticket.risk.value < null', 1, 21, /"<" needs a number/],
+      ['ticket.risk.value < null', 1, 21, /"<" needs a number .*, not a blank value/],
+      ['ticket.risk.value <= true', 1, 22, /"<=" needs a number .*, not a boolean value/],
+      ['true >= ticket.risk.value', 1, 1, /"<=" needs a number/],
+      ['null <= ticket.risk.value', 1, 1, />=" needs a number/],
+      ['["a"] == ticket.a.value', 1, 1, /a list can only stand on the right of "=~"/],
+      ['["a"] == "a"', 1, 1, /two fixed values/],
       ['"High" > ticket.risk.value', 1, 1, /"<" needs a number/],
       // lists and patterns
       ['ticket.a.value =~ []', 1, 20, /at least one/],
       ['ticket.a.value =~ ["a" "b"]', 1, 24, /"," or "\]"/],
+      ['ticket.a.value =~ ["a")', 1, 23, /"," or "\]"/],
+      ['ticket.a.value =~ ["a" , == ]', 1, 26, /a list holds texts/],
+      ['(ticket.a.value == "1"]', 1, 23, /"\)" is expected here/],
       ['ticket.a.value =~ [ticket.b.value]', 1, 20, /a list holds texts/],
       ['ticket.a.value =~ 3', 1, 19, /a list such as/],
       ['"a" =~ ticket.a.value', 1, 1, /needs a field on its left side/],
@@ -197,7 +175,11 @@ describe('parsing an expression', () => {
       ['ticket.a.value == "x', 1, 19, /no closing " on its line/],
       ['ticket.a.value == "x\ny"', 1, 19, /no closing " on its line/],
       ['ticket.a.value =~ "\\d+"', 1, 20, /"\\\\d" is not an escape; write "\\\\" for one backslash/],
-      ['ticket.a.value == 3px', 1, 19, /"3px" is not a number/],
+      ['ticket.a.value == 3px', 1, 19, /"3px" is not a number: digits, at most 15, .*in quotes/],
+      ['ticket.a.value == "x\\', 1, 21, /"\\\\" is not an escape/],
+      ['ticket.a.value == "\\u12"', 1, 20, /"\\\\u" is not an escape/],
+      ['empty(ticket.a.value == "1")', 1, 7, /"empty" needs a field/],
+      ['empty(ticket.a.value) == true', 1, 1, /can't be compared again/],
       ['ticket.a.value == 1234567890123456', 1, 19, /is not a number/],
       ['(ticket.a.value == "1"', 1, 23, /"\)" is expected here, to close "\("/],
       ['<+ticket.a.value == "1"', 1, 24, /">" is expected here, to close "<\+"/],
@@ -232,6 +214,16 @@ describe('parsing an expression', () => {
         .to.match(/^….*…$/)
         .and.to.have.length.below(90);
       expect(shown[caret.indexOf('^')]).to.equal('x');
+    });
+
+    it('the line is shown without control characters and without half a character', () => {
+      const { excerpt } = problemOf('\ttrue &&\u0007 x\nfalse');
+      expect(excerpt).to.equal(` true &&  x\n${' '.repeat(8)}^`);
+      const halves = problemOf(`"${'\u{1f600}'.repeat(30)}" == x ; "${'\u{1f600}'.repeat(30)}"`).excerpt;
+      expect(halves.isWellFormed()).to.equal(true);
+      expect(
+        problemOf(`a"${'\u{1f600}'.repeat(30)}" == x ; "${'\u{1f600}'.repeat(30)}"`).excerpt.isWellFormed(),
+      ).to.equal(true);
     });
   });
 });
