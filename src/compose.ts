@@ -1,19 +1,22 @@
-import type { Configuration } from './config/load.ts';
+import { join } from 'node:path';
+import type { Configuration, TaskConfiguration } from './config/load.ts';
 import type { DefineConnector, TaskType } from './connectors/connector.ts';
 import { Delegate } from './delegate/delegate.ts';
 import { openJournal } from './delegate/journal/file-journal.ts';
 import { journalFolder } from './delegate/journal/folder.ts';
-import { stateKeyFrom } from './delegate/state/state-key.ts';
+import { keptSecretsKeyFrom, stateKeyFrom } from './delegate/state/state-key.ts';
 import { HttpClient } from './http/client.ts';
+import { deferred } from './kit/flow.ts';
 import type { Redactor, Secret } from './kit/secret.ts';
 import type { Clock } from './kit/time.ts';
 import { serveHealth } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { assertAddress, assertDestination } from './policy/destination.ts';
 import { createSecrets } from './secrets/index.ts';
+import { createKeptSecrets } from './secrets/kept-secrets.ts';
 
 export interface ConnectorsOptions {
-  configuration: Pick<Configuration, 'allowLoopback' | 'secretsDir' | 'secretNames' | 'name'>;
+  configuration: TaskConfiguration;
   /** What this delegate can do. */
   connectors: readonly DefineConnector[];
   /** Whence `env:` secrets come. */
@@ -21,6 +24,9 @@ export interface ConnectorsOptions {
   version: string;
   redactor: Redactor;
   clock: Clock;
+  log: Logger;
+  /** What kept secrets are encrypted with, from `keptSecretsKeyFrom`; asked for when the first is needed. */
+  keptSecretsKey: () => Promise<Buffer>;
   /** As the manager knows it; only there once it is enrolled. */
   delegateId: () => string;
 }
@@ -33,8 +39,22 @@ export interface WiredConnectors extends AsyncDisposable {
 
 /** What tasks need, with or without a manager. */
 export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
-  const { configuration, redactor, version, clock } = options;
+  const { configuration, redactor, version, clock, log } = options;
   const protect = (value: string): Secret => redactor.register(value);
+  const secrets = createSecrets({
+    environment: options.environment,
+    directory: configuration.secretsDir,
+    names: configuration.secretNames,
+    writable: configuration.writableSecrets,
+    protect,
+    log,
+  });
+  const kept = createKeptSecrets({
+    folder: join(configuration.stateDir, 'kept'),
+    key: options.keptSecretsKey,
+    protect,
+    log,
+  });
   const rules = { allowLoopback: configuration.allowLoopback };
   const http = new HttpClient({
     guardUrl: (url) => assertDestination(url, 'request', rules),
@@ -44,12 +64,8 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
   const wired = options.connectors.map((define) =>
     define({
       http,
-      secrets: createSecrets({
-        environment: options.environment,
-        directory: configuration.secretsDir,
-        names: configuration.secretNames,
-        protect,
-      }),
+      secrets,
+      kept,
       clock,
       assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
       random: Math.random,
@@ -61,15 +77,21 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
   return {
     taskTypes: wired.flatMap((connector) => connector.tasks),
     capabilities: wired.flatMap((connector) => connector.capabilities),
-    [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      // First who sends: a token exchange that is under way is seen through.
+      await Promise.all(wired.map(async (connector) => await connector[Symbol.asyncDispose]?.()));
+      await http[Symbol.asyncDispose]();
+    },
   };
 }
 
-export interface ComposeOptions extends Omit<ConnectorsOptions, 'configuration' | 'delegateId'> {
+export interface ComposeOptions extends Omit<
+  ConnectorsOptions,
+  'configuration' | 'delegateId' | 'keptSecretsKey'
+> {
   configuration: Configuration;
   enrolmentToken: Secret | undefined;
   stateKey: Secret | undefined;
-  log: Logger;
 }
 
 /** A wired delegate; `[Symbol.asyncDispose]` ends what it stands on, after `run` has ended. */
@@ -90,7 +112,13 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     guardAddress: () => {},
     userAgent: userAgentOf(version),
   });
-  const connectors = composeConnectors({ ...options, delegateId: () => delegate.delegateId });
+  // There is no identity before the delegate runs, and so none before its first task.
+  const keptSecretsKey = deferred<Buffer>();
+  const connectors = composeConnectors({
+    ...options,
+    keptSecretsKey: () => keptSecretsKey.promise,
+    delegateId: () => delegate.delegateId,
+  });
   const delegate: Delegate = new Delegate({
     managerUrl: configuration.managerUrl,
     enrolmentToken: options.enrolmentToken,
@@ -105,17 +133,16 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     requireSignedTasks: configuration.requireSignedTasks,
     shutdownGraceMs: configuration.shutdownGraceMs,
     outboxLimits: configuration.outbox,
-    openJournal: ({ privateKey }) =>
-      openJournal({
+    openJournal: ({ privateKey }) => {
+      const source = { operatorKey: options.stateKey, identityKey: privateKey };
+      keptSecretsKey.resolve(keptSecretsKeyFrom(source));
+      return openJournal({
         folder: journalFolder(configuration.stateDir),
-        key: stateKeyFrom({
-          operatorKey: options.stateKey,
-          identityKey: privateKey,
-          managerUrl: configuration.managerUrl,
-        }),
+        key: stateKeyFrom({ ...source, managerUrl: configuration.managerUrl }),
         clock,
         log,
-      }),
+      });
+    },
     send: managerHttp.send,
     redactor,
     clock,

@@ -7,6 +7,7 @@ const MAX_NAME_CHARS = 256;
 const MAX_TAG_CHARS = 128;
 /** The host name is added to those of the configuration. */
 const MAX_CONFIGURED_TAGS = MAX_TAGS - 1;
+const MAX_WRITABLE_SECRETS = 1_000;
 const MAX_GRACE_SECONDS = 3_600;
 const MIN_OUTBOX_BYTES = 1_048_576;
 const MAX_OUTBOX_BYTES = 1_024 * 1_048_576;
@@ -40,15 +41,10 @@ export function addFormats(): void {
   }
   convict.addFormat({
     name: 'tags',
-    coerce: (value: unknown) =>
-      typeof value === 'string'
-        ? value
-            .split(',')
-            .map((tag) => tag.trim())
-            .filter((tag) => tag !== '')
-        : value,
+    coerce: listed,
     validate: checkTags,
   });
+  convict.addFormat({ name: 'writable-secrets', coerce: listed, validate: checkWritableSecrets });
   convict.addFormat({ name: 'manager-url', validate: checkManagerUrl });
   convict.addFormat({ name: 'secret-names', validate: checkSecretNames });
   convict.addFormat({ name: 'text', validate: (value: unknown) => checkText(value, MAX_TEXT_CHARS) });
@@ -80,6 +76,15 @@ function inRange(value: unknown, least: number, most: number): void {
   }
 }
 
+/** What stands between commas. */
+function listed(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  return value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
 function checkTags(value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError('must be a list, or text separated by commas');
   if (value.length > MAX_CONFIGURED_TAGS) {
@@ -102,6 +107,19 @@ function checkManagerUrl(value: unknown): void {
   }
   if (url.username !== '' || url.password !== '') throw new TypeError('must not hold credentials');
   if (url.search !== '' || url.hash !== '') throw new TypeError('must not have a query or a fragment');
+}
+
+/** Not names from `secretNames`: who may write a file is to be seen without looking up which it is. */
+function checkWritableSecrets(value: unknown): void {
+  if (!Array.isArray(value)) throw new TypeError('must be a list, or text separated by commas');
+  if (value.length > MAX_WRITABLE_SECRETS) {
+    throw new TypeError(`must have at most ${MAX_WRITABLE_SECRETS} entries`);
+  }
+  for (const reference of value) {
+    if (typeof reference !== 'string' || !/^file:.{1,512}$/.test(reference)) {
+      throw new TypeError('each entry must be file:relative/path; nothing else can be written');
+    }
+  }
 }
 
 /** As pairs: convict splits the keys of a mapping at their dots, and secret names have dots. */

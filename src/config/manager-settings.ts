@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { systemCode } from '../kit/errors.ts';
 import { Secret } from '../kit/secret.ts';
-import { ConfigurationError } from './load.ts';
+import { ConfigurationError } from './errors.ts';
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './schema.ts';
 
 /** Settings of the reference manager, from the environment alone. */

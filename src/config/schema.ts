@@ -16,6 +16,7 @@ export interface Settings {
   http: { host: string; port: number };
   secretsDir: string;
   secretNames: [string, string][];
+  writableSecrets: string[];
   log: { level: LogLevel; format: LogFormat };
   allowHttp: boolean;
   allowLoopback: boolean;
@@ -77,14 +78,14 @@ export const settingsSchema: Schema<Settings> = {
     arg: 'tags',
   },
   stateDir: {
-    doc: 'Folder for the identity and the journal; the only place that is written. Keep it across restarts, one for each delegate.',
+    doc: 'Folder for the identity, the journal and replaced refresh tokens; beside DELEGATE_WRITABLE_SECRETS the only place that is written. Keep it across restarts, one for each delegate.',
     format: 'needed-text',
     default: '/var/lib/servicenow-delegate',
     env: 'DELEGATE_STATE_DIR',
     arg: 'state-dir',
   },
   stateKey: {
-    doc: 'Key that the journal in the state folder is encrypted with: 32 random bytes in base64 or hex. Default: derived from the identity in the same folder.',
+    doc: 'Key that journal and refresh tokens in the state folder are encrypted with: 32 random bytes in base64 or hex. Default: derived from the identity in the same folder.',
     format: 'text',
     default: '',
     sensitive: true,
@@ -154,6 +155,13 @@ export const settingsSchema: Schema<Settings> = {
     doc: 'Bare secret names that connectors use, and the reference that each stands for. In the file only.',
     format: 'secret-names',
     default: [],
+  },
+  writableSecrets: {
+    doc: 'Secrets that the delegate may replace, as file:relative/path, separated by commas: those are written when a token server gives a new refresh token in the place of the stored one. Default: none.',
+    format: 'writable-secrets',
+    default: [],
+    env: 'DELEGATE_WRITABLE_SECRETS',
+    arg: 'writable-secrets',
   },
   log: {
     level: {

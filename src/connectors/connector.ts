@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { DelegateError } from '../kit/errors.ts';
+import { errorsOf, type ErrorKinds } from '../kit/errors.ts';
 import type { ConnectionFacts, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
@@ -33,6 +33,7 @@ export interface TaskLog {
 export interface ConnectorDeps {
   readonly http: HttpPort;
   readonly secrets: SecretsPort;
+  readonly kept: KeptSecretsPort;
   readonly clock: Clock;
   /** Whether this URL may be called at all; throws a `policy` error that names the rule. */
   readonly assertAllowed: (url: URL, purpose: string) => void;
@@ -53,6 +54,24 @@ export interface HttpPort {
 export interface SecretsPort {
   /** The value behind a reference, resolved on this machine. Rejects with a `secret` error naming the reference. */
   resolve(reference: string, signal: AbortSignal): Promise<Secret>;
+  /**
+   * Puts a new value in the place of the one that the reference leads to. False if the customer has not allowed that,
+   * or if it can't be done; never rejects.
+   */
+  replace(reference: string, value: Secret): Promise<boolean>;
+}
+
+/** Where secrets go that a server has given in the place of the customer's: encrypted, on this machine. */
+export interface KeptSecretsPort {
+  /**
+   * @param name 64 hexadecimal digits; one writer for one name at a time
+   * Undefined if nothing is kept. Rejects if it can't be known: something newer than the customer's may be there.
+   */
+  read(name: string): Promise<Secret | undefined>;
+  /** Resolves when it would survive a power cut; rejects if it can't be kept. */
+  keep(name: string, secret: Secret): Promise<void>;
+  /** Never rejects. */
+  forget(name: string): Promise<void>;
 }
 
 /** One kind of task as the runner sees it: input not yet decoded, output ready for the wire. */
@@ -99,6 +118,16 @@ export function defineTask<I extends z.ZodType, O extends z.ZodType>(
   };
 }
 
+export const INPUT_ERRORS = {
+  'invalid-input': {
+    category: 'invalid-input',
+    means: 'The input of a task is not what the task takes. The message names each field by its path.',
+    remedy: 'Correct the named fields.',
+  },
+} as const satisfies ErrorKinds;
+
+const inputError = errorsOf(INPUT_ERRORS);
+
 /** Complaints listed in one error; a list of a thousand broken items would otherwise fill it. */
 const MAX_COMPLAINTS = 10;
 /** Ten of these make a message of less than 4,000 characters. */
@@ -117,15 +146,9 @@ export function parseInput<S extends z.ZodType>(schema: S, raw: unknown): z.outp
     bounded(field === '' ? message : `${field}: ${message}`),
   );
   const rest = issues.length - listed.length;
-  throw new DelegateError(
-    'invalid-input',
-    [...complaints, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; '),
-    {
-      category: 'invalid-input',
-      hint: 'Correct the named fields.',
-      details: { fields: listed.map(({ field }) => field) },
-    },
-  );
+  throw inputError('invalid-input', [...complaints, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; '), {
+    details: { fields: listed.map(({ field }) => field) },
+  });
 }
 
 function bounded(text: string): string {
@@ -138,6 +161,8 @@ export interface Connector {
   /** What this delegate can do beyond knowing a task's name, e.g. `servicenow.auth.RefreshTokenGrantType`. */
   readonly capabilities: readonly string[];
   readonly tasks: readonly TaskType[];
+  /** Resolves when all that was begun has ended, so that what lies below may end. For one that outlives its tasks. */
+  readonly [Symbol.asyncDispose]?: () => Promise<void>;
 }
 
 export type DefineConnector = (deps: ConnectorDeps) => Connector;

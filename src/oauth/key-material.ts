@@ -95,19 +95,17 @@ function assertSigningKey(key: KeyObject): void {
   // `rsa-pss` keys can't sign PKCS#1 v1.5, so they are no better than EC keys for RS256.
   if (key.asymmetricKeyType !== 'rsa') {
     throw keyMaterialError(
-      'private-key-not-rsa',
+      'key-material.private-key-not-rsa',
       'privateKey',
       `The private key is of type ${key.asymmetricKeyType ?? 'unknown'}; signing with RS256 needs an RSA key.`,
-      'Create an RSA key of at least 2048 bits and register its certificate with the token server.',
     );
   }
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
   if (bits < MIN_KEY_BITS) {
     throw keyMaterialError(
-      'private-key-too-short',
+      'key-material.private-key-too-short',
       'privateKey',
       `The RSA key has ${bits} bits; RS256 needs at least ${MIN_KEY_BITS}.`,
-      'Create a longer key and register its certificate with the token server.',
     );
   }
 }
@@ -144,12 +142,10 @@ function leafFor(key: KeyObject, { certificates, ordered }: Chain): X509Certific
   }
   if (leaf.checkPrivateKey(key)) return leaf;
   throw keyMaterialError(
-    'certificate-key-mismatch',
+    'key-material.certificate-key-mismatch',
     'certificate',
     `The private key does not belong to the certificate (subject ${onOneLine(leaf.subject)}).`,
-    belongs > 0
-      ? `Certificate ${belongs + 1} of the chain belongs to the key: put it first.`
-      : 'Use the certificate that was issued for this key; after a renewal, replace both.',
+    belongs > 0 ? { hint: `Certificate ${belongs + 1} of the chain belongs to the key: put it first.` } : {},
   );
 }
 
@@ -157,18 +153,16 @@ function assertValidAt(leaf: X509Certificate, now: number): { notAfter: number }
   const { notBefore, notAfter } = validityOf(leaf);
   if (now < notBefore) {
     throw keyMaterialError(
-      'certificate-not-yet-valid',
+      'key-material.certificate-not-yet-valid',
       'certificate',
       `The certificate is valid from ${toTimestamp(notBefore)}; it is ${toTimestamp(now)} now.`,
-      "Wait until then, use the certificate that is valid today, or correct this machine's clock.",
     );
   }
   if (now > notAfter) {
     throw keyMaterialError(
-      'certificate-expired',
+      'key-material.certificate-expired',
       'certificate',
       `The certificate ended at ${toTimestamp(notAfter)}; it is ${toTimestamp(now)} now.`,
-      'Renew the certificate, register the new one with the token server, and replace certificate and key.',
     );
   }
   return { notAfter };
@@ -185,13 +179,7 @@ function validityOf(leaf: X509Certificate): { notBefore: number; notAfter: numbe
 }
 
 function certificateUnreadable(message: string, cause?: unknown): Error {
-  return keyMaterialError(
-    'certificate-unreadable',
-    'certificate',
-    message,
-    'Give the X.509 certificate as PEM, its own first and the issuers after it.',
-    cause,
-  );
+  return keyMaterialError('key-material.certificate-unreadable', 'certificate', message, { cause });
 }
 
 /** Node separates the parts of a name by line breaks. */

@@ -5,9 +5,6 @@ import { keyMaterialError } from './key-material-error.ts';
 import { base64Bytes, MAX_KEY_TEXT_CHARS, pemBlocks, type PemBlock } from './pem.ts';
 import { isPkcs12, openPkcs12, type Pkcs12Contents } from './pkcs12.ts';
 
-const ACCEPTED_FORMS =
-  'Give an RSA private key as PEM (PKCS#8, PKCS#1 or encrypted PKCS#8), or a PKCS#12 file as base64 text.';
-
 export interface PrivateKeyContents {
   key: KeyObject;
   /** The certificates that came with the key, in a PKCS#12 file; else none. */
@@ -63,35 +60,35 @@ function readPemKey(block: PemBlock, passphrase: Secret | undefined): KeyObject 
 }
 
 function unreadable(message: string, cause?: unknown): Error {
-  return keyMaterialError('private-key-unreadable', 'privateKey', message, ACCEPTED_FORMS, cause);
+  return keyMaterialError('key-material.private-key-unreadable', 'privateKey', message, { cause });
 }
 
 function cipherOutdated(cause: unknown): Error {
   return keyMaterialError(
-    'private-key-unreadable',
+    'key-material.private-key-unreadable',
     'privateKey',
     'The private key is encrypted with a method that is no longer supported.',
-    'Encrypt it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -provider legacy -provider default -in old.pem -out new.pem',
-    cause,
+    {
+      hint: 'Encrypt it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -provider legacy -provider default -in old.pem -out new.pem',
+      cause,
+    },
   );
 }
 
 function passphraseMissing(cause?: unknown): Error {
   return keyMaterialError(
-    'private-key-encrypted',
+    'key-material.private-key-encrypted',
     'privateKey',
     'The private key is encrypted, and no passphrase is given.',
-    'Give the passphrase by a secret reference of its own, or store the key unencrypted.',
-    cause,
+    { cause },
   );
 }
 
 function passphraseWrong(cause: unknown): Error {
   return keyMaterialError(
-    'passphrase-wrong',
+    'key-material.passphrase-wrong',
     'passphrase',
     'The private key could not be decrypted: the passphrase is wrong, or the key is damaged.',
-    'Try the pair with "openssl pkey -in key.pem -noout" (or "openssl pkcs12 -in key.p12 -noout").',
-    cause,
+    { cause },
   );
 }

@@ -1,4 +1,5 @@
-import { DelegateError, type ErrorCategory, type ErrorDetails } from '../kit/errors.ts';
+import { DelegateError, type ErrorDetails, type ErrorKind } from '../kit/errors.ts';
+import { TOKEN_ERRORS, type TokenErrorCode } from './token-errors.ts';
 
 /** What kind of body came, judged by its first character and its media type together. */
 export type ContentKind = 'json' | 'html' | 'empty' | 'other';
@@ -34,23 +35,17 @@ export type AnswerFlaw =
   | 'unusable-id-token'
   | 'unusable-refresh-token';
 
-interface Judgement {
-  code: string;
-  category: ErrorCategory;
-  retryable: boolean;
-  hint: string;
-}
-
 /** A token endpoint gave no token. `code` is one of `token.…`; see `judge`. */
 export class OAuthFailure extends DelegateError {
   readonly refusal: TokenRefusal;
 
   constructor(refusal: TokenRefusal, flaw?: AnswerFlaw) {
-    const { code, category, retryable, hint } = judge(refusal, flaw);
+    const code = judge(refusal, flaw);
+    const { category, retryable = false, remedy }: ErrorKind = TOKEN_ERRORS[code];
     super(code, describe(refusal, flaw), {
       category,
       retryable,
-      hint: hintOf(refusal.errorCodes) ?? hint,
+      hint: hintOf(refusal.errorCodes) ?? remedy,
       status: refusal.status,
       details: detailsOf(refusal),
     });
@@ -58,73 +53,19 @@ export class OAuthFailure extends DelegateError {
   }
 }
 
-const ADDRESS_HINT =
-  'Check the token URL: this address answers, but not as a token endpoint (a sign-in page, a portal or a proxy may stand there).';
-
-const REFUSED_LOGIN_HINT =
-  'The server does not say which of these it is: the client id or client secret is wrong; the refresh token is unknown, revoked or ' +
-  'expired (ServiceNow: 100 days after it was first issued); its user is inactive, locked out, must change the password or ' +
-  'needs multi-factor authentication; the grant type is disabled; or no OAuth application user is set.';
-
-const UNAVAILABLE: Judgement = {
-  code: 'token.unavailable',
-  category: 'unavailable',
-  retryable: true,
-  hint: 'The token server is down or restarting, or a proxy before it is; the credentials were not judged.',
-};
-
-const NOT_PERMITTED: Judgement = {
-  code: 'token.not-permitted',
-  category: 'permission',
-  retryable: false,
-  hint: 'Allow this client the resource, scope and grant type on the token server.',
-};
-
-const DENIED: Judgement = {
-  code: 'token.denied',
-  category: 'credentials',
-  retryable: false,
-  hint: REFUSED_LOGIN_HINT,
-};
-
 /** By the `error` code of RFC 6749, section 5.2 and its extensions. */
-const BY_ERROR: Readonly<Record<string, Judgement>> = {
-  invalid_client: {
-    code: 'token.invalid-client',
-    category: 'credentials',
-    retryable: false,
-    hint: 'Check the client id and its secret, or its certificate, against what is registered on the token server.',
-  },
-  invalid_grant: {
-    code: 'token.invalid-grant',
-    category: 'credentials',
-    retryable: false,
-    hint: 'The refresh token is expired, revoked, already used, or of another client: obtain a new one and store it. On a server that rotates refresh tokens, only one place may hold it.',
-  },
-  unauthorized_client: NOT_PERMITTED,
-  access_denied: NOT_PERMITTED,
-  unsupported_grant_type: {
-    code: 'token.unsupported-grant-type',
-    category: 'invalid-input',
-    retryable: false,
-    hint: 'Enable this grant type on the token server, or choose the authentication that it offers.',
-  },
-  invalid_scope: {
-    code: 'token.invalid-scope',
-    category: 'invalid-input',
-    retryable: false,
-    hint: 'Correct the scope, or leave it out to get what the refresh token was issued for.',
-  },
-  invalid_request: {
-    code: 'token.invalid-request',
-    category: 'invalid-input',
-    retryable: false,
-    hint: 'The token server misses a parameter or refuses one: check the token URL, the scope and the resource.',
-  },
-  invalid_resource: unknownResource(),
-  invalid_target: unknownResource(),
-  temporarily_unavailable: UNAVAILABLE,
-  server_error: UNAVAILABLE,
+const BY_ERROR: Readonly<Record<string, TokenErrorCode>> = {
+  invalid_client: 'token.invalid-client',
+  invalid_grant: 'token.invalid-grant',
+  unauthorized_client: 'token.not-permitted',
+  access_denied: 'token.not-permitted',
+  unsupported_grant_type: 'token.unsupported-grant-type',
+  invalid_scope: 'token.invalid-scope',
+  invalid_request: 'token.invalid-request',
+  invalid_resource: 'token.invalid-resource',
+  invalid_target: 'token.invalid-resource',
+  temporarily_unavailable: 'token.unavailable',
+  server_error: 'token.unavailable',
 };
 
 /** By the vendor's code, which is more exact than `error`. Only the hint depends on it. */
@@ -153,57 +94,22 @@ const BY_VENDOR_CODE: Readonly<Record<string, string>> = {
  * By status, `error` code and kind of content, in this order; never by prose.
  * A 429 or 5xx says nothing about the credentials, whatever its body is, so it goes first.
  */
-function judge(refusal: TokenRefusal, flaw: AnswerFlaw | undefined): Judgement {
+function judge(refusal: TokenRefusal, flaw: AnswerFlaw | undefined): TokenErrorCode {
   const { status, error, contentKind } = refusal;
-  if (status === 429) {
-    return {
-      code: 'token.throttled',
-      category: 'throttled',
-      retryable: true,
-      hint: 'The token server limits the number of requests; wait, and see who else uses this client.',
-    };
-  }
-  if (status >= 500 || status === 408) return UNAVAILABLE;
-  if (status >= 300 && status < 400) {
-    return { code: 'token.redirected', category: 'bad-response', retryable: false, hint: ADDRESS_HINT };
-  }
+  if (status === 429) return 'token.throttled';
+  if (status >= 500 || status === 408) return 'token.unavailable';
+  if (status >= 300 && status < 400) return 'token.redirected';
   // ServiceNow says `server_error` with a 401 to every refused credential, and means it.
-  if (status === 401 && (error === 'server_error' || error === 'access_denied')) return DENIED;
+  if (status === 401 && (error === 'server_error' || error === 'access_denied')) return 'token.denied';
   // A server may well say `constructor`.
   const byError = error !== undefined && Object.hasOwn(BY_ERROR, error) ? BY_ERROR[error] : undefined;
   if (byError !== undefined) return byError;
-  if (contentKind === 'html') {
-    return { code: 'token.not-json', category: 'bad-response', retryable: false, hint: ADDRESS_HINT };
-  }
-  if (status === 404) {
-    return { code: 'token.not-found', category: 'not-found', retryable: false, hint: ADDRESS_HINT };
-  }
-  if (status === 401) return DENIED;
-  if (status === 403) return NOT_PERMITTED;
-  if (status >= 200 && status < 300 && error === undefined && flaw !== undefined) return flawed(flaw);
-  return { code: 'token.bad-response', category: 'bad-response', retryable: false, hint: ADDRESS_HINT };
-}
-
-function flawed(flaw: AnswerFlaw): Judgement {
-  const hints: Record<AnswerFlaw, string> = {
-    'not-json': ADDRESS_HINT,
-    'missing-access-token': ADDRESS_HINT,
-    'not-bearer': 'Only bearer tokens can be used: switch proof of possession off for this client.',
-    'unusable-access-token': 'The token is too long or has characters that no header may carry.',
-    'unusable-id-token': 'The id token is too long or has characters that no header may carry.',
-    'unusable-refresh-token':
-      'The refresh token is too long to be one: check the token URL and what stands before it.',
-  };
-  return { code: `token.${flaw}`, category: 'bad-response', retryable: false, hint: hints[flaw] };
-}
-
-function unknownResource(): Judgement {
-  return {
-    code: 'token.invalid-resource',
-    category: 'invalid-input',
-    retryable: false,
-    hint: 'Compare the resource id with the identifiers registered on the token server.',
-  };
+  if (contentKind === 'html') return 'token.not-json';
+  if (status === 404) return 'token.not-found';
+  if (status === 401) return 'token.denied';
+  if (status === 403) return 'token.not-permitted';
+  const isFlawed = status >= 200 && status < 300 && error === undefined && flaw !== undefined;
+  return isFlawed ? `token.${flaw}` : 'token.bad-response';
 }
 
 function hintOf(codes: readonly string[]): string | undefined {

@@ -1,62 +1,88 @@
 import { createHash } from 'node:crypto';
 import { forgetOldest } from '../kit/bounds.ts';
-import { DelegateError } from '../kit/errors.ts';
 import { untilAborted } from '../kit/flow.ts';
 import { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
+import { failureMemory, type FailureMemory } from './failure-memory.ts';
+import { EXCHANGE_LIMIT_MS, withinTime } from './time-limit.ts';
+import { tokenError } from './token-errors.ts';
 import type { TokenAnswer } from './token-response.ts';
 
 const DEFAULT_CAPACITY = 500;
 
-/** One exchange, its Basic repeat included, and the storing of a rotated refresh token. */
-const DEFAULT_TIME_LIMIT_MS = 60_000;
-
 /** A token is given up this long before its end, so that it does not end on the way. */
 const MAX_MARGIN_MS = 10_000;
 
+/** A token with a shorter life is not renewed early: there would be no time to gain. */
+const MIN_LIFE_FOR_EARLY_RENEWAL_MS = 60_000;
+
+/** The last part of a token's life, in which it is renewed; by a random share, lest many renew at one moment. */
+const EARLY_SHARE = { least: 0.1, most: 0.2 };
+
 /**
- * Obtains a token. Must end soon after `signal` aborts.
+ * Obtains a token. Must end soon after `signal` aborts; one that is seen through must end by itself.
  *
- * It runs once for all who wait, so whatever has to happen before a token is used (storing a rotated refresh
- * token) belongs in it; so does remembering failures, which the source itself never does.
+ * It runs once for all who wait, so whatever has to happen before a token is used (keeping a rotated refresh
+ * token) belongs in it.
  */
 export type ObtainToken = (signal: AbortSignal) => Promise<TokenAnswer>;
 
 export interface TokenSourceOptions {
   clock: Clock;
+  /** In [0, 1). */
+  random: () => number;
   /** Most tokens kept; the one not used for the longest time goes first. */
   capacity?: number;
-  /** Longest time for one `ObtainToken`, milliseconds. */
+  /** Longest time for one `ObtainToken` that is not seen through, milliseconds. */
   timeLimitMs?: number;
+}
+
+export interface GetOptions {
+  /** Asks the server now, whatever is remembered of its last answers. */
+  anew?: boolean;
+  /**
+   * For an exchange that may use up a refresh token: it is never cut short, since with its answer the grant itself
+   * would be lost. It goes on when nobody waits any more, and its signal aborts only to say that the source closes:
+   * what has not been begun then must not be.
+   */
+  seeThrough?: boolean;
 }
 
 interface Entry {
   readonly answer: TokenAnswer;
   /** On the monotonic clock. */
   readonly usableUntil: number;
+  /** Likewise; from then on it is renewed while it is still handed out. */
+  readonly renewFrom: number;
 }
 
 interface Flight {
   readonly answer: Promise<TokenAnswer>;
   readonly controller: AbortController;
+  readonly seeThrough: boolean;
   waiters: number;
 }
 
 /**
  * Tokens in memory: one request for any number of waiting tasks, each token used until shortly before its end.
  *
- *   get ──► cached and usable? ──► answer
- *               │ no
+ *   get ──► cached and usable? ──► answer; near its end, a renewal begins that nobody waits for
+ *               │ no, or anew
  *               ▼
  *           a flight for the key? ──► join it ──► answer, or its failure
- *               │ no                    │ last waiter left, time limit, close
+ *               │ no                    │ last waiter left, time limit, close; unless it is seen through
  *               ▼                       ▼
- *           start one               abort; forgotten at once, so the next get starts anew
+ *           failed just now? ──► told   abort; forgotten at once, so the next get starts anew
+ *               │ no, or anew
+ *               ▼
+ *           start one
  */
 export class TokenSource {
   readonly #clock: Clock;
+  readonly #random: () => number;
   readonly #capacity: number;
   readonly #timeLimitMs: number;
+  readonly #failures: FailureMemory;
   /** In the order of use, the oldest first. */
   readonly #entries = new Map<string, Entry>();
   /** The flight whose answer counts, by key. One that is not here any more can't store anything. */
@@ -66,29 +92,47 @@ export class TokenSource {
   #closed = false;
 
   constructor(options: TokenSourceOptions) {
-    this.#clock = options.clock;
-    this.#capacity = options.capacity ?? DEFAULT_CAPACITY;
-    this.#timeLimitMs = options.timeLimitMs ?? DEFAULT_TIME_LIMIT_MS;
+    const { clock, random, capacity = DEFAULT_CAPACITY } = options;
+    this.#clock = clock;
+    this.#random = random;
+    this.#capacity = capacity;
+    this.#timeLimitMs = options.timeLimitMs ?? EXCHANGE_LIMIT_MS;
+    this.#failures = failureMemory({ clock, random, capacity });
   }
 
   /**
    * A usable token for the key, from `tokenKey`.
    *
    * @param signal ends this caller's wait; the request goes on for whoever else waits
-   * @throws what `obtain` throws; `token.timeout`; the signal's reason
+   * @throws what `obtain` throws, or threw a moment ago: then with `details.retryAfterMs`, or `notAskedForMs` if
+   * trying again won't help; `token.timeout`; the signal's reason
    */
-  async get(key: string, obtain: ObtainToken, signal: AbortSignal): Promise<TokenAnswer> {
+  async get(
+    key: string,
+    obtain: ObtainToken,
+    signal: AbortSignal,
+    { anew = false, seeThrough = false }: GetOptions = {},
+  ): Promise<TokenAnswer> {
     signal.throwIfAborted();
     if (this.#closed) throw sourceClosed();
-    const cached = this.#usable(key);
-    if (cached !== undefined) return cached;
-    const flight = this.#flights.get(key) ?? this.#start(key, obtain);
+    if (!anew) {
+      const cached = this.#usable(key);
+      if (cached !== undefined) {
+        if (this.#isDue(key, cached)) this.#start(key, obtain, seeThrough, 1);
+        return cached.answer;
+      }
+      const failure = this.#flights.has(key) ? undefined : this.#failures.standing(key);
+      if (failure !== undefined) throw failure;
+    }
+    const flight = this.#flights.get(key) ?? this.#start(key, obtain, seeThrough, 0);
     flight.waiters += 1;
     try {
       return await untilAborted(flight.answer, signal);
     } finally {
       flight.waiters -= 1;
-      if (flight.waiters === 0) this.#abandon(key, flight, new Error('nobody waits for this token any more'));
+      if (flight.waiters === 0 && !flight.seeThrough) {
+        this.#abandon(key, flight, new Error('nobody waits for this token any more'));
+      }
     }
   }
 
@@ -97,71 +141,98 @@ export class TokenSource {
    * share a token and are refused together, only the first one's complaint counts.
    */
   invalidate(key: string, refused: Secret): void {
-    const entry = this.#entries.get(key);
-    if (entry?.answer.accessToken.reveal() === refused.reveal()) this.#entries.delete(key);
+    if (this.#holds(key, refused)) this.#entries.delete(key);
   }
 
-  /** Ends every request and forgets every token. */
+  /** Ends every request but those that are seen through, waits for these, and forgets every token. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const [key, flight] of this.#flights) this.#abandon(key, flight, sourceClosed());
-    this.#entries.clear();
+    for (const [key, flight] of this.#flights) {
+      if (flight.seeThrough) flight.controller.abort(sourceClosed());
+      else this.#abandon(key, flight, sourceClosed());
+    }
     await Promise.allSettled(this.#running);
+    this.#entries.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #usable(key: string): TokenAnswer | undefined {
+  #usable(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     this.#entries.delete(key);
     if (this.#clock.monotonic() >= entry.usableUntil) return undefined;
     this.#entries.set(key, entry);
-    return entry.answer;
+    return entry;
   }
 
-  #start(key: string, obtain: ObtainToken): Flight {
+  #holds(key: string, token: Secret): boolean {
+    return this.#entries.get(key)?.answer.accessToken.reveal() === token.reveal();
+  }
+
+  /** Whether to renew it already. Where that failed just now, the token at hand is used on. */
+  #isDue(key: string, { renewFrom }: Entry): boolean {
+    if (this.#clock.monotonic() < renewFrom || this.#flights.has(key)) return false;
+    return this.#failures.standing(key) === undefined;
+  }
+
+  /** @param waiters who waits already: of an early renewal the source itself, so that nobody who leaves can end it */
+  #start(key: string, obtain: ObtainToken, seeThrough: boolean, waiters: 0 | 1): Flight {
     const startedAt = this.#clock.monotonic();
     const controller = new AbortController();
-    const flight: Flight = { answer: this.#fly(controller, obtain), controller, waiters: 0 };
-    this.#flights.set(key, flight);
-    void flight.answer.then(
-      (answer) => this.#land(key, flight, answer, startedAt),
-      // The failure belongs to those who wait; here it only ends the flight.
-      () => this.#forget(key, flight),
+    const answer = this.#fly(controller, obtain, seeThrough).then(
+      (obtained) => {
+        this.#land(key, flight, obtained, startedAt);
+        return obtained;
+      },
+      (thrown: unknown) => {
+        // One that was abandoned failed by our own hand, or says less than the one that took its place.
+        throw this.#forget(key, flight) ? this.#failures.remember(key, thrown) : thrown;
+      },
     );
+    // The failure belongs to those who wait; of an early renewal nobody does.
+    answer.catch(() => {});
+    const flight: Flight = { answer, controller, seeThrough, waiters };
+    this.#flights.set(key, flight);
     return flight;
   }
 
-  async #fly(controller: AbortController, obtain: ObtainToken): Promise<TokenAnswer> {
-    const limit = this.#clock.after(this.#timeLimitMs, () => controller.abort(timedOut(this.#timeLimitMs)));
-    try {
-      const work = obtain(controller.signal);
-      this.#track(work);
-      return await untilAborted(work, controller.signal);
-    } finally {
-      limit.cancel();
-    }
+  async #fly(controller: AbortController, obtain: ObtainToken, seeThrough: boolean): Promise<TokenAnswer> {
+    const work = (signal: AbortSignal): Promise<TokenAnswer> => this.#track(obtain(signal));
+    return await (seeThrough
+      ? work(controller.signal)
+      : withinTime(this.#clock, this.#timeLimitMs, controller, work));
   }
 
-  #track(work: Promise<unknown>): void {
+  #track<T>(work: Promise<T>): Promise<T> {
     const drop = (): boolean => this.#running.delete(work);
     this.#running.add(work);
     void work.then(drop, drop);
+    return work;
   }
 
   #land(key: string, flight: Flight, answer: TokenAnswer, startedAt: number): void {
     // An abandoned flight may still land; its answer is older than that of the flight that took its place.
-    if (!this.#forget(key, flight)) return;
+    if (!this.#forget(key, flight) || this.#closed) return;
+    this.#failures.forget(key);
     const lifeMs = answer.expiresInS * 1_000;
     // Counted from before the request: the server began to count somewhere between then and now.
     const usableUntil = startedAt + lifeMs - Math.min(MAX_MARGIN_MS, lifeMs / 10);
     if (usableUntil <= this.#clock.monotonic()) return;
+    // ServiceNow gives the same token again until it has ended: to ask once more before would bring nothing.
+    const isSame = this.#holds(key, answer.accessToken);
+    const renewFrom = isSame ? Infinity : startedAt + lifeMs - this.#earlyMs(lifeMs);
     this.#entries.delete(key);
-    this.#entries.set(key, { answer, usableUntil });
+    this.#entries.set(key, { answer, usableUntil, renewFrom });
     forgetOldest(this.#entries, this.#capacity);
+  }
+
+  #earlyMs(lifeMs: number): number {
+    if (lifeMs < MIN_LIFE_FOR_EARLY_RENEWAL_MS) return 0;
+    const { least, most } = EARLY_SHARE;
+    return lifeMs * (least + this.#random() * (most - least));
   }
 
   #abandon(key: string, flight: Flight, reason: Error): void {
@@ -188,17 +259,6 @@ export function tokenKey(parts: readonly (string | Secret | undefined)[]): strin
   return hash.digest('hex');
 }
 
-function timedOut(limitMs: number): DelegateError {
-  return new DelegateError('token.timeout', `No token was obtained within ${limitMs / 1_000} s.`, {
-    category: 'timeout',
-    retryable: true,
-    hint: 'The token server is slow or does not answer; check it, and the proxy on the way.',
-  });
-}
-
-function sourceClosed(): DelegateError {
-  return new DelegateError('token.closed', 'The delegate is stopping and obtains no more tokens.', {
-    category: 'cancelled',
-    retryable: true,
-  });
+function sourceClosed(): Error {
+  return tokenError('token.closed', 'The delegate is stopping and obtains no more tokens.');
 }

@@ -5,7 +5,7 @@ export const SECRET_VARIABLE_PREFIX = 'DELEGATE_SECRET_';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 
-/** `env:NAME` reads the variable `DELEGATE_SECRET_NAME`. */
+/** `env:NAME` reads the variable `DELEGATE_SECRET_NAME`. A change would end with the process, so there is none. */
 export function envProvider(environment: Readonly<Record<string, string | undefined>>): Provider {
   return {
     read(locator) {
@@ -26,5 +26,6 @@ export function envProvider(environment: Readonly<Record<string, string | undefi
       }
       return Promise.resolve(value);
     },
+    write: undefined,
   };
 }

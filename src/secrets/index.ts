@@ -1,5 +1,6 @@
 import { envProvider } from './env.ts';
 import { fileProvider } from './file.ts';
+import type { SecretsLog } from './log.ts';
 import { createResolver, type Provider, type SecretResolver } from './resolver.ts';
 import type { Secret } from '../kit/secret.ts';
 
@@ -10,7 +11,10 @@ export interface SecretsOptions {
   directory: string | undefined;
   /** Bare names and the provider references that they stand for. */
   names: Readonly<Record<string, string>>;
+  /** The provider references whose values the delegate may replace. */
+  writable: readonly string[];
   protect: (value: string) => Secret;
+  log: SecretsLog;
 }
 
 /** The providers: one file and one line each. */
@@ -19,5 +23,6 @@ export function createSecrets(options: SecretsOptions): SecretResolver {
     env: envProvider(options.environment),
     file: fileProvider(options.directory),
   };
-  return createResolver(providers, options.names, options.protect);
+  const { names, writable, protect, log } = options;
+  return createResolver({ providers, names, writable, protect, log });
 }

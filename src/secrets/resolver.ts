@@ -1,12 +1,19 @@
-import { DelegateError } from '../kit/errors.ts';
+import { reasonOf, type DelegateError } from '../kit/errors.ts';
 import type { Secret } from '../kit/secret.ts';
+import { secretError } from './errors.ts';
+import type { SecretsLog } from './log.ts';
 
 /**
  * One kind of place where secrets are kept. `read` gets the part of a reference after the provider's name and
- * answers the value, or rejects with one of the errors of this file.
+ * answers the value, or rejects with one of the errors of this room.
  */
 export interface Provider {
   read(locator: string, signal: AbortSignal): Promise<string>;
+  /**
+   * Replaces the value of a secret that is there: whatever happens, there is the old one or the new. Resolves when the
+   * new one would survive a power cut; rejects, saying why, if it can't be. Undefined: these can't be written at all.
+   */
+  readonly write: ((locator: string, value: string) => Promise<void>) | undefined;
 }
 
 export interface SecretResolver {
@@ -15,34 +22,70 @@ export interface SecretResolver {
    * Rejects with `secret-reference-invalid`, `secret-not-found`, `secret-unreadable` or `secret-empty`.
    */
   resolve(reference: string, signal: AbortSignal): Promise<Secret>;
+  /**
+   * Puts a new value in the place of the one that the reference leads to. False if the customer has not allowed that
+   * for this reference, or if it can't be done, which is logged; never rejects.
+   */
+  replace(reference: string, value: Secret): Promise<boolean>;
+}
+
+export interface ResolverOptions {
+  providers: Readonly<Record<string, Provider>>;
+  /** Bare names and the provider references that they stand for. */
+  names: Readonly<Record<string, string>>;
+  /** The provider references whose values may be replaced. */
+  writable: readonly string[];
+  protect: (value: string) => Secret;
+  log: SecretsLog;
 }
 
 const BARE_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/;
 const PROVIDER_REFERENCE = /^([a-z][a-z0-9-]{0,31}):(.{1,512})$/;
 
-export function createResolver(
-  providers: Readonly<Record<string, Provider>>,
-  names: Readonly<Record<string, string>>,
-  protect: (value: string) => Secret,
-): SecretResolver {
+export function createResolver(options: ResolverOptions): SecretResolver {
+  const { providers, names, protect, log } = options;
+  const writable = new Set(options.writable);
+  const find = (target: string, reference: string): { provider: Provider; locator: string } => {
+    const [, scheme = '', locator = ''] = PROVIDER_REFERENCE.exec(target) ?? [];
+    const provider = Object.hasOwn(providers, scheme) ? providers[scheme] : undefined;
+    if (provider === undefined) throw invalidReference(reference, Object.keys(providers));
+    return { provider, locator };
+  };
   return {
     async resolve(reference, signal) {
-      const target = BARE_NAME.test(reference) ? mapped(reference, names) : reference;
-      const [, scheme = '', locator = ''] = PROVIDER_REFERENCE.exec(target) ?? [];
-      const provider = Object.hasOwn(providers, scheme) ? providers[scheme] : undefined;
-      if (provider === undefined) throw invalidReference(reference, Object.keys(providers));
+      const target = targetOf(reference, names);
+      if (target === undefined) throw notMapped(reference);
+      const { provider, locator } = find(target, reference);
       const value = await provider.read(locator, signal);
       if (value === '') throw emptySecret(reference);
       return protect(value);
     },
+    async replace(reference, value) {
+      const target = targetOf(reference, names);
+      // What passes here is the operator's own word, and may be printed.
+      if (target === undefined || !writable.has(target)) return false;
+      try {
+        const { provider, locator } = find(target, reference);
+        if (provider.write === undefined) throw new Error('secrets of this kind cannot be written');
+        await provider.write(locator, value.reveal());
+        log.info({ reference: target }, 'a secret was replaced by the one that a server gave in its place');
+        return true;
+      } catch (thrown) {
+        log.warn({ reference: target, why: reasonOf(thrown) }, 'a secret that may be replaced could not be');
+        return false;
+      }
+    },
   };
 }
 
-function mapped(name: string, names: Readonly<Record<string, string>>): string {
-  const target = Object.hasOwn(names, name) ? names[name] : undefined;
-  if (target !== undefined) return target;
-  throw new DelegateError('secret-not-found', 'A secret name is not mapped on this delegate.', {
-    category: 'secret',
+/** The provider reference; undefined for a bare name that is not mapped. */
+function targetOf(reference: string, names: Readonly<Record<string, string>>): string | undefined {
+  if (!BARE_NAME.test(reference)) return reference;
+  return Object.hasOwn(names, reference) ? names[reference] : undefined;
+}
+
+function notMapped(name: string): DelegateError {
+  return secretError('secret-not-found', 'A secret name is not mapped on this delegate.', {
     hint: `Map the name in the delegate's configuration under secretNames, to env:NAME or file:relative/path. A value never belongs here.`,
     details: { length: name.length },
   });
@@ -50,36 +93,22 @@ function mapped(name: string, names: Readonly<Record<string, string>>): string {
 
 /** Nothing of it is quoted, nor of a name that is not mapped: it may be a password, pasted where its name belongs. */
 function invalidReference(reference: string, schemes: readonly string[]): DelegateError {
-  return new DelegateError(
-    'secret-reference-invalid',
-    'A secret reference is not valid: no provider has it.',
-    {
-      category: 'secret',
-      hint: `Give ${schemes.map((name) => `${name}:…`).join(' or ')}, or a name mapped under secretNames. A value never belongs here.`,
-      details: { length: reference.length },
-    },
-  );
+  return secretError('secret-reference-invalid', 'A secret reference is not valid: no provider has it.', {
+    hint: `Give ${schemes.map((name) => `${name}:…`).join(' or ')}, or a name mapped under secretNames. A value never belongs here.`,
+    details: { length: reference.length },
+  });
 }
 
 export function invalidLocator(reference: string, why: string): DelegateError {
-  return new DelegateError(
-    'secret-reference-invalid',
-    `The secret reference ${reference} is not valid: ${why}.`,
-    {
-      category: 'secret',
-      details: { reference },
-    },
-  );
+  return secretError('secret-reference-invalid', `The secret reference ${reference} is not valid: ${why}.`, {
+    details: { reference },
+  });
 }
 
 export function secretNotFound(reference: string, message: string, hint: string): DelegateError {
-  return new DelegateError('secret-not-found', message, { category: 'secret', hint, details: { reference } });
+  return secretError('secret-not-found', message, { hint, details: { reference } });
 }
 
 function emptySecret(reference: string): DelegateError {
-  return new DelegateError('secret-empty', `The secret ${reference} is empty.`, {
-    category: 'secret',
-    hint: 'Put the value there; an empty one is never sent.',
-    details: { reference },
-  });
+  return secretError('secret-empty', `The secret ${reference} is empty.`, { details: { reference } });
 }

@@ -30,6 +30,7 @@ describe('an invalid configuration', () => {
     ['DELEGATE_LOG_FORMAT', 'log.format', 'text'],
     ['DELEGATE_NAME', 'name', 'x'.repeat(257)],
     ['DELEGATE_TAGS', 'tags', 'x'.repeat(129), Array.from({ length: 64 }, (_, i) => `t${i}`).join()],
+    ['DELEGATE_WRITABLE_SECRETS', 'writableSecrets', 'env:RT', PASTED, 'file:', '*'],
     ['DELEGATE_SECRETS_DIR', 'secretsDir', 'x'.repeat(4_097)],
     ['DELEGATE_ENROLMENT_TOKEN', 'enrolmentToken', PASTED.repeat(300)],
     [

@@ -78,6 +78,20 @@ const cases: Case[] = [
     expected: { default: [], file: ['prod', 'eu west'], environment: ['a', 'b'], args: ['x'] },
   },
   {
+    setting: 'writableSecrets',
+    variable: 'DELEGATE_WRITABLE_SECRETS',
+    flag: 'writable-secrets',
+    file: 'writableSecrets: ["file:rt", "file:oidc/rt"]',
+    environment: 'file:a, file:b/c',
+    args: ['--writable-secrets=file:x'],
+    expected: {
+      default: [],
+      file: ['file:rt', 'file:oidc/rt'],
+      environment: ['file:a', 'file:b/c'],
+      args: ['file:x'],
+    },
+  },
+  {
     setting: 'capacity',
     variable: 'DELEGATE_CAPACITY',
     flag: 'capacity',

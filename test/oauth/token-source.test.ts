@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
+import { DelegateError, type ErrorCategory } from '../../src/kit/errors.ts';
 import { deferred, type Deferred } from '../../src/kit/flow.ts';
 import { Secret } from '../../src/kit/secret.ts';
 import type { TokenAnswer } from '../../src/oauth/token-response.ts';
@@ -30,6 +31,16 @@ class Server {
   }
 }
 
+const refusal = (): DelegateError =>
+  new DelegateError('token.denied', 'The token server refused.', { category: 'credentials' });
+
+const passing = (category: ErrorCategory, retryAfterMs?: number): DelegateError =>
+  new DelegateError(`token.${category}`, 'Not now.', {
+    category,
+    retryable: true,
+    ...(retryAfterMs === undefined ? {} : { details: { retryAfterMs } }),
+  });
+
 const patience = (): AbortSignal => new AbortController().signal;
 const KEY = tokenKey(['a']);
 
@@ -40,7 +51,7 @@ describe('token source', () => {
 
   beforeEach(() => {
     clock = new ManualClock();
-    source = new TokenSource({ clock, capacity: 3, timeLimitMs: 30_000 });
+    source = new TokenSource({ clock, random: () => 0, capacity: 3, timeLimitMs: 30_000 });
     server = new Server();
   });
   afterEach(async () => {
@@ -79,7 +90,6 @@ describe('token source', () => {
   });
 
   for (const [expiresInS, usableMs] of [
-    [3_600, 3_590_000],
     [100, 90_000],
     [50, 45_000],
     [1, 900],
@@ -115,11 +125,11 @@ describe('token source', () => {
     expect(await next).to.equal('next');
   });
 
-  it('a failure reaches all who wait, and is not remembered', async () => {
+  it('a failure reaches all who wait; one that is a bug is not remembered', async () => {
     const [first, second] = [rejection(get()), rejection(get())];
-    const refused = new Error('refused');
-    server.fail(0, refused);
-    expect([await first, await second]).to.deep.equal([refused, refused]);
+    const bug = new Error('not ours');
+    server.fail(0, bug);
+    expect([await first, await second]).to.deep.equal([bug, bug]);
     const again = get();
     server.reply(1, answer('ok'));
     expect(await again).to.equal('ok');
@@ -212,6 +222,318 @@ describe('token source', () => {
     await closing;
     expect(events).to.deep.equal(['ended', 'closed']);
     expect(await rejection(get())).to.include({ code: 'token.closed' });
+  });
+
+  describe('an early renewal', () => {
+    const LIFE_S = 1_000;
+    /** With random 0 the last tenth. */
+    const DUE_MS = 900_000;
+
+    const nearItsEnd = async (): Promise<void> => {
+      await put(KEY, answer('old', LIFE_S));
+      await clock.advance(DUE_MS);
+    };
+
+    it('hands out the old token at once, and the new one as soon as it is there', async () => {
+      await put(KEY, answer('old', LIFE_S));
+      await clock.advance(DUE_MS - 1);
+      await get();
+      expect(server.requests).to.have.length(0);
+      await clock.advance(1);
+      expect(await Promise.all([get(), get(), get()])).to.deep.equal(['old', 'old', 'old']);
+      expect(server.requests).to.have.length(1);
+      server.reply(0, answer('new', LIFE_S));
+      await clock.settle();
+      expect(await get()).to.equal('new');
+      expect(server.requests).to.have.length(1);
+    });
+
+    it('comes at a random moment of the last fifth, so that many tokens do not end together', async () => {
+      const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+      await fc.assert(
+        fc.asyncProperty(share, async (random) => {
+          await using one = new TokenSource({ clock, random: () => random });
+          const began = clock.monotonic();
+          await one.get(KEY, () => Promise.resolve(answer('old', LIFE_S)), patience());
+          const due = LIFE_S * 1_000 * (0.9 - 0.1 * random);
+          const asked: string[] = [];
+          const look = async (atMs: number): Promise<number> => {
+            await clock.advance(began + atMs - clock.monotonic());
+            await one.get(KEY, () => (asked.push('again'), Promise.resolve(answer('new'))), patience());
+            return asked.length;
+          };
+          expect(await look(due - 1)).to.equal(0);
+          expect(await look(due + 1)).to.equal(1);
+        }),
+        { numRuns: 20 },
+      );
+    });
+
+    it('is not asked for again where the server gives the same token until it has ended', async () => {
+      await nearItsEnd();
+      await get();
+      server.reply(0, answer('old', 100));
+      await clock.advance(80_000);
+      expect(await get()).to.equal('old');
+      expect(server.requests).to.have.length(1);
+    });
+
+    it('that fails disturbs nobody, and is not repeated at once', async () => {
+      await nearItsEnd();
+      await get();
+      server.fail(0, refusal());
+      await clock.settle();
+      expect(await get()).to.equal('old');
+      expect(server.requests).to.have.length(1);
+      await clock.advance(30_000);
+      expect(await get()).to.equal('old');
+      expect(server.requests, 'tried again later').to.have.length(2);
+    });
+
+    it('goes on when a task that came to wait for it leaves', async () => {
+      await nearItsEnd();
+      await clock.advance(80_000);
+      await get();
+      await clock.advance(10_000);
+      const abort = new AbortController();
+      const leaving = rejection(get(KEY, abort.signal));
+      abort.abort(new Error('cancelled'));
+      await leaving;
+      expect(server.requests[0]?.signal.aborted).to.equal(false);
+      expect(server.requests).to.have.length(1);
+    });
+
+    it('is none of a life under a minute', async () => {
+      await put(KEY, answer('short', 59));
+      await clock.advance(52_000);
+      await get();
+      expect(server.requests).to.have.length(0);
+    });
+  });
+
+  describe('a failure', () => {
+    const failing = async (error: Error): Promise<unknown> => {
+      const waiting = rejection(get());
+      server.fail(server.requests.length - 1, error);
+      return await waiting;
+    };
+    const asked = async (): Promise<boolean> => {
+      const before = server.requests.length;
+      const outcome = get().catch((error: unknown) => error);
+      if (server.requests.length > before) return true;
+      await outcome;
+      return false;
+    };
+
+    it('that trying again can not mend is told from memory, for 30 s and then twice as long, up to 5 min', async () => {
+      for (const pauseMs of [30_000, 60_000, 120_000, 240_000, 300_000, 300_000]) {
+        expect(await failing(refusal())).to.include({ code: 'token.denied' });
+        await clock.advance(pauseMs - 1);
+        expect(await rejection(get())).to.include({ code: 'token.denied', retryable: false });
+        await clock.advance(1);
+      }
+      expect(server.requests).to.have.length(6);
+    });
+
+    it('tells from when on another answer can come', async () => {
+      await failing(refusal());
+      await clock.advance(10_000);
+      expect(await rejection(get())).to.have.nested.property('details.notAskedForMs', 20_000);
+    });
+
+    it('is of its key alone: what was corrected is tried at once', async () => {
+      await failing(refusal());
+      const other = get(tokenKey(['corrected']));
+      server.reply(1, answer('ok'));
+      expect(await other).to.equal('ok');
+    });
+
+    it('is forgotten with the next success, and counts from the beginning then', async () => {
+      await failing(refusal());
+      await clock.advance(30_000);
+      await put(KEY, answer('ok', 100));
+      await clock.advance(100_000);
+      await failing(refusal());
+      await clock.advance(30_000);
+      expect(await asked()).to.equal(true);
+    });
+
+    for (const [category, ceilings] of [
+      ['throttled', [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]],
+      ['unavailable', [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]],
+      ['timeout', [500, 1_000, 2_000, 4_000]],
+    ] as const) {
+      it(`that may pass (${category}) keeps everybody away for longer each time, and says how long`, async () => {
+        const half = new TokenSource({ clock, random: () => 0.5 });
+        await using _closes = half;
+        const fail = (): Promise<never> => Promise.reject(passing(category));
+        for (const ceiling of ceilings) {
+          const told = await rejection(half.get(KEY, fail, patience()));
+          expect(told).to.have.nested.property('details.retryAfterMs', ceiling / 2);
+          await clock.advance(ceiling / 2 - 100);
+          const left = await rejection(half.get(KEY, server.obtain, patience()));
+          expect(left).to.have.nested.property('details.retryAfterMs', 100);
+          await clock.advance(100);
+        }
+        expect(server.requests).to.have.length(0);
+      });
+    }
+
+    it('with a Retry-After keeps everybody away for as long, within reason', async () => {
+      expect(await failing(passing('throttled', 7_000))).to.have.nested.property(
+        'details.retryAfterMs',
+        7_000,
+      );
+      await clock.advance(6_999);
+      expect(await asked()).to.equal(false);
+      await clock.advance(1);
+      await failing(passing('throttled', 86_400_000));
+      await clock.advance(900_000);
+      expect(await asked()).to.equal(true);
+    });
+
+    it('of an end of ours is not remembered', async () => {
+      await failing(new DelegateError('token.closed', 'stopping', { category: 'cancelled' }));
+      expect(await asked()).to.equal(true);
+    });
+
+    it('of a request that nobody waited for any more is not remembered', async () => {
+      const abort = new AbortController();
+      const left = rejection(get(KEY, abort.signal));
+      abort.abort(new Error('cancelled'));
+      await left;
+      server.fail(0, refusal());
+      await clock.settle();
+      expect(await asked()).to.equal(true);
+    });
+  });
+
+  describe('asked anew', () => {
+    const anew = (): Promise<TokenAnswer> => source.get(KEY, server.obtain, patience(), { anew: true });
+
+    it('it asks the server although a token is at hand, and the new one is for all', async () => {
+      await put(KEY, answer('old'));
+      const fresh = anew();
+      expect(await get(), 'nobody else waits').to.equal('old');
+      server.reply(0, answer('new'));
+      expect((await fresh).accessToken.reveal()).to.equal('new');
+      expect(await get()).to.equal('new');
+    });
+
+    it('it asks the server although that has just refused', async () => {
+      const refused = rejection(get());
+      server.fail(0, refusal());
+      await refused;
+      const fresh = anew();
+      server.reply(1, answer('ok'));
+      await fresh;
+      expect(await get()).to.equal('ok');
+    });
+
+    it('it joins the request that is under way', async () => {
+      const both = [get(), anew()];
+      expect(server.requests).to.have.length(1);
+      server.reply(0, answer('one'));
+      await Promise.all(both);
+    });
+  });
+
+  describe('an exchange that is seen through', () => {
+    const exchange = (signal = patience()): Promise<TokenAnswer> =>
+      source.get(KEY, server.obtain, signal, { seeThrough: true });
+
+    it('goes on when nobody waits any more, and its token is used', async () => {
+      const abort = new AbortController();
+      const left = rejection(exchange(abort.signal));
+      abort.abort(new Error('cancelled'));
+      await left;
+      expect(server.requests[0]?.signal.aborted).to.equal(false);
+      const next = exchange();
+      expect(server.requests, 'joined').to.have.length(1);
+      server.reply(0, answer('kept'));
+      expect((await next).accessToken.reveal()).to.equal('kept');
+    });
+
+    it('is not ended by the time limit of the source: it has its own', async () => {
+      const waiting = exchange();
+      await clock.advance(100_000);
+      expect(server.requests[0]?.signal.aborted).to.equal(false);
+      server.reply(0, answer('late'));
+      expect((await waiting).accessToken.reveal()).to.equal('late');
+    });
+
+    it('is waited for by close, which tells it to begin nothing more', async () => {
+      const waiting = exchange();
+      const events: string[] = [];
+      const closing = source.close().then(() => events.push('closed'));
+      expect(server.requests[0]?.signal.aborted).to.equal(true);
+      await clock.settle();
+      events.push('answered');
+      server.reply(0, answer('last'));
+      expect((await waiting).accessToken.reveal()).to.equal('last');
+      await closing;
+      expect(events).to.deep.equal(['answered', 'closed']);
+    });
+  });
+
+  it('whatever comes in whatever order: one request at a time, no ended token, nobody waits for ever', async () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('get'), anew: fc.boolean() }),
+      fc.record({ kind: fc.constant('pass'), ms: fc.integer({ min: 1, max: 200_000 }) }),
+      fc.record({ kind: fc.constant('answer'), lifeS: fc.integer({ min: 0, max: 300 }) }),
+      fc.record({ kind: fc.constant('refuse') }),
+      fc.record({ kind: fc.constant('fail') }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, seeThrough) => {
+        const hands = new ManualClock();
+        const mine = new TokenSource({ clock: hands, random: () => 0.5, timeLimitMs: 30_000 });
+        const endOf = new Map<string, number>();
+        const open: Deferred<TokenAnswer>[] = [];
+        let issued = 0;
+        const obtain: ObtainToken = (signal) => {
+          const reply = deferred<TokenAnswer>();
+          open.push(reply);
+          expect(open, 'requests at one time').to.have.length(1);
+          const ended = (): void => void open.splice(open.indexOf(reply), 1);
+          reply.promise.then(ended, ended);
+          if (!seeThrough) signal.addEventListener('abort', () => reply.reject(new Error('aborted')));
+          return reply.promise;
+        };
+        const waiting: Promise<unknown>[] = [];
+        for (const one of steps) {
+          if (one.kind === 'get') {
+            const askedAt = hands.monotonic();
+            const handedOut = mine
+              .get(KEY, obtain, patience(), { anew: 'anew' in one && one.anew, seeThrough })
+              .then(({ accessToken, expiresInS }) => {
+                const name = accessToken.reveal();
+                const end = expiresInS === 0 ? Infinity : endOf.get(name);
+                return expect(end, `${name} has ended`).to.be.greaterThan(askedAt);
+              })
+              .catch((error: unknown) => {
+                if (!(error instanceof DelegateError) && !String(error).includes('aborted')) throw error;
+              });
+            waiting.push(handedOut);
+          } else if ('ms' in one) {
+            await hands.advance(one.ms);
+          } else if ('lifeS' in one) {
+            const name = `token-${(issued += 1)}`;
+            endOf.set(name, hands.monotonic() + one.lifeS * 1_000);
+            open[0]?.resolve(answer(name, one.lifeS));
+          } else {
+            open[0]?.reject(one.kind === 'refuse' ? refusal() : passing('unavailable'));
+          }
+          await hands.settle();
+        }
+        const closing = mine.close();
+        open[0]?.reject(passing('unavailable'));
+        await closing;
+        await Promise.all(waiting);
+        expect(hands.pending, 'timers left').to.equal(0);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   describe('key', () => {

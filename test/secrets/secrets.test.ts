@@ -9,6 +9,7 @@ import { Redactor } from '../../src/kit/secret.ts';
 import { createSecrets, type SecretsOptions } from '../../src/secrets/index.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 
+const SILENT = { info: () => {}, warn: () => {} };
 const OUTSIDE = 'value-that-no-reference-may-reach';
 
 describe('a secret reference', () => {
@@ -67,6 +68,8 @@ describe('a secret reference', () => {
       },
       directory,
       names: {},
+      writable: [],
+      log: SILENT,
       protect: (value) => new Redactor().register(value),
       ...options,
     });
@@ -270,6 +273,8 @@ describe('a secret reference', () => {
       environment: {},
       directory,
       names: {},
+      writable: [],
+      log: SILENT,
       protect: (value) => new Redactor().register(value),
     });
     const reason = new Error('the task was cancelled');

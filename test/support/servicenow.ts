@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { expect } from 'chai';
 import { z } from 'zod';
-import type { ConnectorDeps, TaskContext, TaskType } from '../../src/connectors/connector.ts';
+import type { Connector, ConnectorDeps, TaskContext, TaskType } from '../../src/connectors/connector.ts';
 import { servicenow as servicenowConnector } from '../../src/connectors/servicenow/index.ts';
 import { run as runPrepared, type Outcome } from '../../src/delegate/tasks/runner.ts';
 import type { DevelopmentCertificate, FakeAdfs } from '../../src/dev/fake-identity/index.ts';
@@ -22,6 +22,7 @@ import { assertAddress, assertDestination } from '../../src/policy/destination.t
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
 import { createResolver, secretNotFound } from '../../src/secrets/resolver.ts';
 import { listenOnLoopback } from './listen.ts';
+import type { OidcProvider } from './oidc-provider.ts';
 
 /** Long enough for any task of a test, milliseconds. */
 const TASK_TIME_MS = 15_000;
@@ -31,6 +32,8 @@ export interface Surroundings {
   readonly redactor: Redactor;
   /** Values by the part of a reference behind `test:`. */
   readonly secrets: Map<string, string>;
+  /** What the connector keeps in a state folder, by name. */
+  readonly kept: Map<string, Secret>;
   close(): Promise<void>;
 }
 
@@ -39,6 +42,10 @@ interface SurroundingsOptions {
   /** False: as an operator runs it, without the development switch. */
   allowLoopback?: boolean;
   answerTimeoutMs?: number;
+  /** References that the customer has made writable; only those of `test:` can be written. */
+  writable?: readonly string[];
+  /** Takes the place of the one in memory. */
+  keptIn?: ConnectorDeps['kept'];
   /** Takes the place of the adapter's. */
   http?: (real: HttpClient) => ConnectorDeps['http'];
 }
@@ -64,13 +71,30 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
           )
         : Promise.resolve(value);
     },
+    write(locator: string, value: string): Promise<void> {
+      secrets.set(locator, value);
+      return Promise.resolve();
+    },
   };
+  const kept = new Map<string, Secret>();
   return {
     redactor,
     secrets,
+    kept,
     deps: {
       http: options.http?.(http) ?? http,
-      secrets: createResolver({ test: provider }, {}, protect),
+      secrets: createResolver({
+        providers: { test: provider },
+        names: {},
+        writable: options.writable ?? [],
+        protect,
+        log: { info: () => {}, warn: () => {} },
+      }),
+      kept: options.keptIn ?? {
+        read: (name) => Promise.resolve(kept.get(name)),
+        keep: (name, secret) => Promise.resolve(void kept.set(name, secret)),
+        forget: (name) => Promise.resolve(void kept.delete(name)),
+      },
       clock: options.clock ?? systemClock,
       assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
       // No jitter: a retry that no server asked to delay comes at once.
@@ -241,7 +265,8 @@ export async function openBench(
     ...options.instance,
   });
   const around = surroundings(options);
-  const tasks = tasksOf(around.deps);
+  const connector = servicenowConnector(around.deps);
+  const tasks = namedTasks(connector);
   const inputOf = (auth: AuthInput, run: RunOptions): { connector: Record<string, unknown> } => ({
     connector: connectorTo(run.url ?? instance.url, auth, run.connector),
   });
@@ -287,6 +312,7 @@ export async function openBench(
         redactor: around.redactor,
       }),
     async [Symbol.asyncDispose]() {
+      await connector[Symbol.asyncDispose]?.();
       await around.close();
       await instance.close();
     },
@@ -294,7 +320,10 @@ export async function openBench(
 }
 
 export function tasksOf(deps: ConnectorDeps): Bench['tasks'] {
-  const { tasks } = servicenowConnector(deps);
+  return namedTasks(servicenowConnector(deps));
+}
+
+function namedTasks({ tasks }: Connector): Bench['tasks'] {
   const named = (name: string): TaskType => {
     const task = tasks.find((candidate) => candidate.name === name);
     if (task === undefined) throw new Error(`the connector has no task ${name}`);
@@ -339,6 +368,27 @@ export function joinAdfs(bench: Bench, adfs: FakeAdfs, own: DevelopmentCertifica
       adfsUrl: adfs.url,
     },
   };
+}
+
+const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
+
+/** Has the instance take the provider's id tokens, and the store hold a refresh token of its own. */
+export async function joinOidcProvider(bench: Bench, provider: OidcProvider): Promise<AuthInput> {
+  // Fetched here, since a provider that wants Basic wants it for its keys as well.
+  const jwks = await fetch(`${provider.issuer}/jwks`, { headers: { authorization: 'Basic Og==' } });
+  bench.instance.issuers.trust({
+    issuer: provider.issuer,
+    jwks: keySet.parse(await jwks.json()),
+    audience: provider.clientId,
+    userClaim: 'sub',
+    userField: 'user_name',
+  });
+  const auth = bench.byRefreshToken({ tokenUrl: provider.tokenEndpoint.href, tokenType: 'id_token' });
+  bench.surroundings.secrets
+    .set('client-id', provider.clientId)
+    .set('client-secret', provider.clientSecret)
+    .set('refresh-token', await provider.issueRefreshToken());
+  return auth;
 }
 
 interface Listening extends AsyncDisposable {

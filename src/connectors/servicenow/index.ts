@@ -9,5 +9,6 @@ export function servicenow(deps: ConnectorDeps): Connector {
   return {
     capabilities: AUTH_CAPABILITIES,
     tasks: [validateConnector(runtime), approvalCheck(runtime)],
+    [Symbol.asyncDispose]: () => runtime.auth.tokens.close(),
   };
 }

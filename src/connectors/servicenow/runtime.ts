@@ -1,13 +1,14 @@
-import { DelegateError } from '../../kit/errors.ts';
+import { DelegateError, errorsOf, type ErrorKinds } from '../../kit/errors.ts';
+import type { Secret } from '../../kit/secret.ts';
 import { TokenSource } from '../../oauth/token-source.ts';
 import type { ConnectorDeps, TaskContext } from '../connector.ts';
 import { authMethod, type BoundAuth } from './auth/index.ts';
 import type { Authentication, AuthDeps, ResolvedSecrets, SecretField } from './auth/method.ts';
-import { refreshTokensInMemory } from './auth/refresh-tokens.ts';
+import { createRefreshTokens } from './auth/refresh-tokens.ts';
 import { InstanceGates, ServiceNowClient } from './client.ts';
 import type { ConnectorSettings } from './schema.ts';
 
-/** What the connector's tasks share for the life of the delegate: tokens, and the queues to each instance. */
+/** What the connector's tasks share for the life of the delegate. */
 export interface ServiceNowRuntime {
   readonly deps: ConnectorDeps;
   readonly gates: InstanceGates;
@@ -15,14 +16,15 @@ export interface ServiceNowRuntime {
 }
 
 export function createRuntime(deps: ConnectorDeps): ServiceNowRuntime {
+  const { clock, random } = deps;
   return {
     deps,
     gates: new InstanceGates(),
     auth: {
       send: deps.http.send,
       clock: deps.clock,
-      tokens: new TokenSource({ clock: deps.clock }),
-      refreshTokens: refreshTokensInMemory(),
+      tokens: new TokenSource({ clock, random }),
+      refreshTokens: createRefreshTokens({ clock, secrets: deps.secrets, kept: deps.kept }),
       protect: deps.protect,
       scrub: deps.scrub,
     },
@@ -41,6 +43,7 @@ export function assertConnectorAllowed(connector: ConnectorSettings, deps: Conne
   }
 }
 
+/** The secrets of an authentication; rejects as soon as one is not to be had. */
 export async function resolveSecrets(
   auth: BoundAuth,
   deps: ConnectorDeps,
@@ -52,22 +55,34 @@ export async function resolveSecrets(
   return new Map(entries);
 }
 
+/** The secrets that are to be had, and why each of the others is not: for whoever has to set them right. */
+export async function findSecrets(
+  auth: BoundAuth,
+  deps: ConnectorDeps,
+  signal: AbortSignal,
+): Promise<{ secrets: ResolvedSecrets; failures: readonly unknown[] }> {
+  const outcomes = await Promise.allSettled(
+    auth.secretFields.map(async (field) => [field.field, await resolveOne(field, deps, signal)] as const),
+  );
+  return {
+    secrets: new Map(outcomes.flatMap((found) => (found.status === 'fulfilled' ? [found.value] : []))),
+    failures: outcomes.flatMap((missed): unknown[] => (missed.status === 'rejected' ? [missed.reason] : [])),
+  };
+}
+
 /** The resolver knows the reference; only here is it known which field it stood in. */
 async function resolveOne(
   { field, reference }: SecretField,
   deps: ConnectorDeps,
   signal: AbortSignal,
-): Promise<Awaited<ReturnType<ConnectorDeps['secrets']['resolve']>>> {
+): Promise<Secret> {
   try {
     return await deps.secrets.resolve(reference, signal);
   } catch (thrown) {
     if (!(thrown instanceof DelegateError)) throw thrown;
-    throw new DelegateError(thrown.code, `auth.spec.${field}: ${thrown.message}`, {
-      category: thrown.category,
-      retryable: thrown.retryable,
-      hint: thrown.hint,
-      details: { ...thrown.details, field: `auth.spec.${field}` },
-      cause: thrown,
+    throw thrown.retold({
+      message: `auth.spec.${field}: ${thrown.message}`,
+      details: { field: `auth.spec.${field}` },
     });
   }
 }
@@ -108,14 +123,21 @@ export function clientFor(
   });
 }
 
+export const SETTINGS_ERRORS = {
+  'servicenow.url-shortened': {
+    category: 'invalid-input',
+    means:
+      'The serviceNowUrl of the connector is the address of a page. A part of it was left away, and what remains is used.',
+    remedy: 'Enter the address of the instance alone.',
+  },
+} as const satisfies ErrorKinds;
+
+const settingsError = errorsOf(SETTINGS_ERRORS);
+
 /** What was left away of the connector's own settings, as a warning for its owner. */
 export function settingsWarnings(connector: ConnectorSettings): DelegateError[] {
   const { warning } = connector.spec.serviceNowUrl;
-  if (warning === undefined) return [];
-  return [
-    new DelegateError('servicenow.url-shortened', `serviceNowUrl: ${warning}`, {
-      category: 'invalid-input',
-      hint: 'Enter the address of the instance alone.',
-    }),
-  ];
+  return warning === undefined
+    ? []
+    : [settingsError('servicenow.url-shortened', `serviceNowUrl: ${warning}`)];
 }

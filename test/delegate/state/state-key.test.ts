@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect } from 'chai';
-import { stateKeyFrom } from '../../../src/delegate/state/state-key.ts';
+import { keptSecretsKeyFrom, stateKeyFrom } from '../../../src/delegate/state/state-key.ts';
 import { Secret } from '../../../src/kit/secret.ts';
 
 const identityKey = generateKeyPairSync('ed25519').privateKey;
@@ -33,5 +33,32 @@ describe('the state key', () => {
       );
       expect(there?.equals(here ?? Buffer.alloc(0))).to.equal(false);
     }
+  });
+});
+
+describe('the key of kept secrets', () => {
+  it('is another for every identity, and the operator’s alone if there is one', () => {
+    const key = keptSecretsKeyFrom({ operatorKey: undefined, identityKey });
+    expect(key).to.have.lengthOf(32);
+    expect(keptSecretsKeyFrom({ operatorKey: undefined, identityKey: other }).equals(key)).to.equal(false);
+    const own = keptSecretsKeyFrom({ operatorKey, identityKey });
+    expect(keptSecretsKeyFrom({ operatorKey, identityKey: other }).equals(own)).to.equal(true);
+  });
+
+  it('is not the journal’s', () => {
+    for (const source of [
+      { operatorKey: undefined, identityKey },
+      { operatorKey, identityKey },
+    ]) {
+      const journal = stateKeyFrom({ ...source, managerUrl: '' });
+      expect(keptSecretsKeyFrom(source).equals(journal)).to.equal(false);
+    }
+  });
+
+  it('of an identity is never the operator’s of the same bytes', () => {
+    const { d = '' } = identityKey.export({ format: 'jwk' });
+    const sameBytes = new Secret(Buffer.from(d, 'base64url').toString('base64'));
+    const own = keptSecretsKeyFrom({ operatorKey: undefined, identityKey });
+    expect(keptSecretsKeyFrom({ operatorKey: sameBytes, identityKey }).equals(own)).to.equal(false);
   });
 });

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { DelegateError } from '../../../kit/errors.ts';
-import { toTimestamp } from '../../../kit/time.ts';
 import { signClientAssertion } from '../../../oauth/client-assertion.ts';
 import { redeemAssertion } from '../../../oauth/grants.ts';
+import { certificateExpiresSoon } from '../../../oauth/key-material-error.ts';
 import { readKeyMaterial, type KeyMaterial } from '../../../oauth/key-material.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
 import { bearerAuthorization, forgetRefused } from './bearer.ts';
@@ -39,7 +38,7 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
       user: undefined,
       identity: key,
       keyMaterial: readKey,
-      async authorize(signal) {
+      async authorize(signal, options) {
         const answer = await tokens.get(
           key,
           async (flightSignal) => {
@@ -57,27 +56,15 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
             );
           },
           signal,
+          options,
         );
         return bearerAuthorization({ bearer: answer.accessToken, accessToken: answer.accessToken });
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
       warnings() {
         const { expiresSoon: endsSoon, notAfter } = readKey();
-        return endsSoon ? [expiresSoon(notAfter)] : [];
+        return endsSoon ? [certificateExpiresSoon(notAfter)] : [];
       },
     };
   },
 };
-
-function expiresSoon(notAfter: number): DelegateError {
-  const date = toTimestamp(notAfter).slice(0, 10);
-  return new DelegateError(
-    'key-material.certificate-expires-soon',
-    `The AD FS client certificate ends on ${date}.`,
-    {
-      category: 'credentials',
-      hint: 'Register a new certificate with AD FS and put it and its key into the secret store before that day.',
-      details: { notAfter: toTimestamp(notAfter) },
-    },
-  );
-}

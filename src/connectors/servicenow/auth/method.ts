@@ -49,7 +49,7 @@ export interface Authentication {
   /** Checks key and certificate; undefined where there are none. Throws `key-material.…`. */
   readonly keyMaterial: (() => KeyMaterial) | undefined;
   /** @param options.anew asks the token server now, whatever is remembered of its last answers; for a test */
-  authorize(signal: AbortSignal, options?: { anew: boolean }): Promise<Authorization>;
+  authorize(signal: AbortSignal, options?: { anew?: boolean }): Promise<Authorization>;
   /** ServiceNow refused it. True if another one may do better: the refused token is then forgotten. */
   refused(authorization: Authorization): boolean;
   /** What whoever reads the result should know, although the call worked. */

@@ -1,52 +1,228 @@
 import { forgetOldest } from '../../../kit/bounds.ts';
+import type { DelegateError } from '../../../kit/errors.ts';
 import type { Secret } from '../../../kit/secret.ts';
+import type { Clock } from '../../../kit/time.ts';
+import { EXCHANGE_LIMIT_MS, withinTime } from '../../../oauth/time-limit.ts';
+import { tokenError } from '../../../oauth/token-errors.ts';
+import { OAuthFailure } from '../../../oauth/token-failure.ts';
+import type { TokenAnswer } from '../../../oauth/token-response.ts';
+import { tokenKey } from '../../../oauth/token-source.ts';
+import type { KeptSecretsPort, SecretsPort } from '../../connector.ts';
 
-/** How many rotated tokens are remembered; a connector has one. */
-const MAX_REMEMBERED = 500;
+/** Families whose newest token is in memory; a connector has one. */
+const MAX_FAMILIES = 500;
+
+/** Tokens by which a family is known. A task may hold one that was replaced while the task waited. */
+const MAX_KNOWN_TOKENS = 10_000;
+
+/** What a connector knows of its refresh token. */
+export interface RefreshTokenHolding {
+  readonly endpoint: URL;
+  readonly clientId: Secret;
+  /** Where the customer keeps it. */
+  readonly reference: string;
+  /** What stood there when the task began. */
+  readonly stored: Secret;
+}
+
+/** Exchanges one refresh token. Ends soon after the signal aborts. */
+export type Redeem = (refreshToken: Secret, signal: AbortSignal) => Promise<TokenAnswer>;
 
 /**
- * Where a rotated refresh token goes. An authorization server that rotates takes the old token out of use, so
- * the newest must be kept before the access token that came with it is used.
+ * The newest refresh token of each grant. A server that rotates takes a token out of use when it answers with the next,
+ * and takes a second use of it for theft, which ends the grant. So each is sent once, and its successor is kept before
+ * anybody uses the access token that came with it.
+ *
+ * A family is what grew out of one token by rotation. All who hold any of its tokens take turns, whichever connector
+ * they work for. A token that the customer puts into the store by hand is the first of another family.
  */
 export interface RefreshTokens {
+  /** A hash, the same for every token of a family. */
+  familyOf(holding: RefreshTokenHolding): string;
   /**
-   * Runs the exchanges of one refresh token one after another. Two at once would send the same token twice, which
-   * a rotating server takes for theft and answers by revoking all that grew out of it.
+   * An exchange of the family's newest token, when its turn comes. Not cut short by anybody, because the answer may be
+   * the last that the grant gives; it has a time limit of its own.
+   *
+   * @param signal only stops what has not begun
    */
-  inTurn<T>(key: string, exchange: () => Promise<T>): Promise<T>;
-  /** The newest token that grew out of the stored one, or the stored one itself. */
-  current(key: string, stored: Secret): Secret;
-  /** Resolves when the new token is kept as well as this store can. */
-  rotated(key: string, token: Secret): Promise<void>;
-  /** Whether the token in the customer's store is no longer the newest. */
-  isOutdated(key: string): boolean;
+  renew(holding: RefreshTokenHolding, redeem: Redeem, signal: AbortSignal): Promise<TokenAnswer>;
+  /** What the customer should know of the token in the store. */
+  warningOf(holding: RefreshTokenHolding): DelegateError | undefined;
 }
 
-/**
- * Keeps rotated tokens for the life of the process. The key includes the stored token, so that a token which the
- * customer replaces in the secret store is used at once.
- */
-export function refreshTokensInMemory(): RefreshTokens {
-  const newest = new Map<string, Secret>();
-  /** The end of the last exchange begun, by key; it never rejects. */
-  const turns = new Map<string, Promise<void>>();
+/** Where the newest token of a family is. */
+interface Newest {
+  readonly token: Secret;
+  readonly place: 'stored' | 'kept' | 'memory';
+}
+
+export function createRefreshTokens(deps: {
+  clock: Clock;
+  secrets: SecretsPort;
+  kept: KeptSecretsPort;
+}): RefreshTokens {
+  const { clock, secrets, kept } = deps;
+  const newest = new Map<string, Newest>();
+  /** Hash of a token → its family, where that is not its own hash. */
+  const families = new Map<string, string>();
+  const inTurn = turns();
+
+  const familyOf = (holding: RefreshTokenHolding): string => {
+    const hash = hashOf(holding);
+    return families.get(hash) ?? hash;
+  };
+
+  async function exchange(
+    holding: RefreshTokenHolding,
+    redeem: Redeem,
+    signal: AbortSignal,
+  ): Promise<TokenAnswer> {
+    signal.throwIfAborted();
+    const family = familyOf(holding);
+    const first = newest.get(family)?.token ?? (await keptFor(holding)) ?? holding.stored;
+    const { answer, sent } = await redeemOrNext(holding, family, first, redeem);
+    const renewed = answer.refreshToken;
+    if (renewed !== undefined && !isSame(renewed, sent)) await store(holding, family, renewed);
+    return answer;
+  }
+
+  /** One more try with the token that another process on this state folder may have kept since. */
+  async function redeemOrNext(
+    holding: RefreshTokenHolding,
+    family: string,
+    first: Secret,
+    redeem: Redeem,
+  ): Promise<{ answer: TokenAnswer; sent: Secret }> {
+    const send = (token: Secret): Promise<TokenAnswer> =>
+      withinTime(clock, EXCHANGE_LIMIT_MS, new AbortController(), (limit) => redeem(token, limit));
+    try {
+      return { answer: await send(first), sent: first };
+    } catch (thrown) {
+      const next = refusesToken(thrown) ? await kept.read(hashOf(holding)) : undefined;
+      // One that is known here is the very one that was sent, or older: kept before the folder took no more.
+      if (next === undefined || isKnown(holding, next)) throw thrown;
+      learn(holding, family, { token: next, place: 'kept' });
+      return { answer: await send(next), sent: next };
+    }
+  }
+
+  async function keptFor(holding: RefreshTokenHolding): Promise<Secret | undefined> {
+    const token = await kept.read(hashOf(holding));
+    if (token !== undefined) learn(holding, familyOf(holding), { token, place: 'kept' });
+    return token;
+  }
+
+  /** A new member of the family. */
+  function learn(holding: RefreshTokenHolding, family: string, now: Newest): void {
+    families.set(hashOf({ ...holding, stored: now.token }), family);
+    forgetOldest(families, MAX_KNOWN_TOKENS);
+    remember(family, now);
+  }
+
+  function isKnown(holding: RefreshTokenHolding, token: Secret): boolean {
+    return families.has(hashOf({ ...holding, stored: token }));
+  }
+
+  function remember(family: string, now: Newest): void {
+    newest.delete(family);
+    newest.set(family, now);
+    forgetOldest(newest, MAX_FAMILIES);
+  }
+
+  /** In memory at once: who finds the new token in the store must find its family too. Never rejects. */
+  async function store(holding: RefreshTokenHolding, family: string, token: Secret): Promise<void> {
+    learn(holding, family, { token, place: 'memory' });
+
+    const standing = await resolveNow(holding);
+    // Not over a token that the customer has put there meanwhile.
+    const isOurs = standing !== undefined && familyOf(standing) === family;
+    if (isOurs && (await secrets.replace(holding.reference, token))) {
+      remember(family, { token, place: 'stored' });
+      await kept.forget(hashOf(standing));
+      return;
+    }
+    try {
+      // By the token that stands in the store: that is what the next start knows.
+      await kept.keep(hashOf(isOurs ? standing : holding), token);
+      remember(family, { token, place: 'kept' });
+    } catch {
+      // It stays in memory. The store has logged why, and the warning in every result says what it means.
+    }
+  }
+
+  /** With what stands in the customer's store now; undefined if it can't be read. */
+  async function resolveNow(holding: RefreshTokenHolding): Promise<RefreshTokenHolding | undefined> {
+    try {
+      return { ...holding, stored: await secrets.resolve(holding.reference, new AbortController().signal) };
+    } catch {
+      // Whoever needs the secret next resolves it, and tells of the failure then.
+      return undefined;
+    }
+  }
+
   return {
-    inTurn(key, exchange) {
-      const turn = (turns.get(key) ?? Promise.resolve()).then(exchange);
-      const end = (): void => {
-        if (turns.get(key) === ended) turns.delete(key);
-      };
-      const ended: Promise<void> = turn.then(end, end);
-      turns.set(key, ended);
-      return turn;
+    familyOf,
+
+    async renew(holding, redeem, signal) {
+      try {
+        return await inTurn(familyOf(holding), () => exchange(holding, redeem, signal));
+      } catch (thrown) {
+        // Another delegate with the same store, or the customer, may have replaced the token since the task began. One
+        // of the same family is older than the one that was sent.
+        const now = refusesToken(thrown) ? await resolveNow(holding) : undefined;
+        if (now === undefined || familyOf(now) === familyOf(holding)) throw thrown;
+        return await inTurn(familyOf(now), () => exchange(now, redeem, signal));
+      }
     },
-    current: (key, stored) => newest.get(key) ?? stored,
-    rotated(key, token) {
-      newest.delete(key);
-      newest.set(key, token);
-      forgetOldest(newest, MAX_REMEMBERED);
-      return Promise.resolve();
+
+    warningOf(holding) {
+      const place = newest.get(familyOf(holding))?.place ?? 'stored';
+      return place === 'stored' ? undefined : warnings[place]();
     },
-    isOutdated: (key) => newest.has(key),
   };
 }
+
+/** Runs work under one key in the order in which it came, one piece after another. */
+function turns(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
+  /** The end of the last piece begun, by key; it never rejects. */
+  const ends = new Map<string, Promise<void>>();
+  return (key, work) => {
+    const turn = (ends.get(key) ?? Promise.resolve()).then(work);
+    const end = (): void => {
+      if (ends.get(key) === ended) ends.delete(key);
+    };
+    const ended: Promise<void> = turn.then(end, end);
+    ends.set(key, ended);
+    return turn;
+  };
+}
+
+/** The token is one and the same wherever it stands, so no connector and no reference is a part of it. */
+function hashOf({ endpoint, clientId, stored }: RefreshTokenHolding): string {
+  return tokenKey(['refresh-token', endpoint.href, clientId, stored]);
+}
+
+function isSame(one: Secret, other: Secret): boolean {
+  return one.reveal() === other.reveal();
+}
+
+/** Whether the server judged the refresh token; ServiceNow says no more than that something was denied. */
+function refusesToken(thrown: unknown): boolean {
+  return (
+    thrown instanceof OAuthFailure &&
+    (thrown.code === 'token.invalid-grant' || thrown.code === 'token.denied')
+  );
+}
+
+const warnings = {
+  kept: () =>
+    tokenError(
+      'token.stored-refresh-token-outdated',
+      'The token server has replaced the refresh token; the one in the secret store is about to stop working.',
+    ),
+  memory: () =>
+    tokenError(
+      'token.refresh-token-not-kept',
+      'The token server has replaced the refresh token, and the new one is in memory only; the one in the secret store is about to stop working.',
+    ),
+};

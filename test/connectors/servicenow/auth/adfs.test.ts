@@ -9,6 +9,7 @@ import {
 } from '../../../../src/dev/fake-identity/index.ts';
 import type { DelegateError } from '../../../../src/kit/errors.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
+import { until } from '../../../support/until.ts';
 import {
   ADFS_CLIENT,
   ADFS_RESOURCE,
@@ -147,17 +148,17 @@ describe('AD FS client credentials with certificate', () => {
       ['string-expires-in', 3_600],
       ['missing-expires-in', 1_800],
     ] as const) {
-      it(`is used for ${lifeS} s less ten, with ${name ?? 'a number for expires_in'}`, async () => {
+      it(`is renewed in the last tenth of ${lifeS} s, with ${name ?? 'a number for expires_in'}`, async () => {
         const hands = new ManualClock();
         await open(hands);
         if (name !== undefined) adfs.faults.add({ name });
         await check();
-        await hands.advance((lifeS - 11) * 1_000);
+        await hands.advance(lifeS * 900 - 1_000);
         await check();
         expect(exchanges()).to.have.length(1);
         await hands.advance(1_000);
         await check();
-        expect(exchanges()).to.have.length(2);
+        await until('the renewal is asked for', () => exchanges().length === 2);
       });
     }
   });
@@ -292,7 +293,7 @@ describe('AD FS client credentials with certificate', () => {
       });
       const error = await failure();
       expect(error).to.include({ code: 'servicenow.not-authenticated', retryable: false });
-      expect(error.hint).to.contain('issuer, audience and user claim');
+      expect(error.hint).to.match(/issuer.*audience/s);
       expect(exchanges()).to.have.length(2);
       expect(tableCalls(bench.instance)).to.have.length(2);
     });

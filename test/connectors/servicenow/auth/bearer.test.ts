@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { bearerAuthorization } from '../../../../src/connectors/servicenow/auth/bearer.ts';
 import { usernamePassword } from '../../../../src/connectors/servicenow/auth/username-password.ts';
-import { refreshTokensInMemory } from '../../../../src/connectors/servicenow/auth/refresh-tokens.ts';
+import { createRefreshTokens } from '../../../../src/connectors/servicenow/auth/refresh-tokens.ts';
 import { Secret } from '../../../../src/kit/secret.ts';
 import { systemClock } from '../../../../src/kit/time.ts';
 import { TokenSource } from '../../../../src/oauth/token-source.ts';
@@ -15,7 +15,8 @@ describe('an Authorization header', () => {
   });
 
   it('of a password registers the pair in base64, and not once more with its scheme', async () => {
-    await using tokens = new TokenSource({ clock: systemClock });
+    await using tokens = new TokenSource({ clock: systemClock, random: () => 0 });
+    const unused = (): Promise<never> => Promise.reject(new Error('a password needs none of it'));
     const registered: string[] = [];
     const authentication = usernamePassword.open(
       { type: 'UsernamePassword', spec: { username: 'svc', passwordRef: 'test:password' } },
@@ -24,7 +25,11 @@ describe('an Authorization header', () => {
         send: () => Promise.reject(new Error('nothing is sent')),
         clock: systemClock,
         tokens,
-        refreshTokens: refreshTokensInMemory(),
+        refreshTokens: createRefreshTokens({
+          clock: systemClock,
+          secrets: { resolve: unused, replace: unused },
+          kept: { read: unused, keep: unused, forget: unused },
+        }),
         protect: (value) => {
           registered.push(value);
           return new Secret(value);

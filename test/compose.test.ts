@@ -1,0 +1,87 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { pino } from 'pino';
+import { composeConnectors, type WiredConnectors } from '../src/compose.ts';
+import type { ConnectorDeps } from '../src/connectors/connector.ts';
+import { Redactor, Secret } from '../src/kit/secret.ts';
+import { systemClock } from '../src/kit/time.ts';
+import { listen } from './support/servicenow.ts';
+import { leavesNothingOpen } from './support/open-handles.ts';
+import { tempDirs } from './support/temp-dir.ts';
+
+const NAME = 'c'.repeat(64);
+const NEW = new Secret('a-new-refresh-token');
+
+describe('the wiring of connectors', () => {
+  const directory = tempDirs();
+  let home: string;
+  let deps: ConnectorDeps[];
+
+  leavesNothingOpen();
+
+  beforeEach(async () => {
+    home = await directory();
+    deps = [];
+    await mkdir(join(home, 'secrets'));
+    await writeFile(join(home, 'secrets', 'rt'), 'old');
+  });
+
+  const wire = (end?: () => Promise<void>): WiredConnectors =>
+    composeConnectors({
+      configuration: {
+        name: 'test',
+        stateDir: join(home, 'state'),
+        secretsDir: join(home, 'secrets'),
+        secretNames: { 'snow.rt': 'file:rt' },
+        writableSecrets: ['file:rt'],
+        logLevel: 'info',
+        logFormat: 'json',
+        allowLoopback: true,
+      },
+      connectors: [
+        (given) => {
+          deps.push(given);
+          return {
+            capabilities: [],
+            tasks: [],
+            ...(end === undefined ? {} : { [Symbol.asyncDispose]: end }),
+          };
+        },
+      ],
+      environment: {},
+      version: '1.2.3',
+      redactor: new Redactor(),
+      clock: systemClock,
+      log: pino({ level: 'silent' }),
+      keptSecretsKey: () => Promise.resolve(Buffer.alloc(32, 1)),
+      delegateId: () => 'delegate-1',
+    });
+
+  it('ends connectors before the connections that they end over', async () => {
+    await using server = await listen((_request, response) => response.end('late'));
+    const answers: string[] = [];
+    const wired = wire(async () => {
+      const url = new URL(server.url);
+      const signal = new AbortController().signal;
+      const answer = await deps[0]?.http.send({ method: 'GET', url, headers: {}, signal });
+      answers.push(answer?.body ?? 'none');
+    });
+    await wired[Symbol.asyncDispose]();
+    expect(answers).to.deep.equal(['late']);
+  });
+
+  it('keeps secrets in the state folder, and makes it only then', async () => {
+    await using _wired = wire();
+    expect(await readdir(home)).to.deep.equal(['secrets']);
+    await deps[0]?.kept.keep(NAME, NEW);
+    expect(await readdir(join(home, 'state', 'kept'))).to.deep.equal([NAME]);
+  });
+
+  it('lets a connector replace what the operator has listed', async () => {
+    await using _wired = wire();
+    const signal = new AbortController().signal;
+    expect(await deps[0]?.secrets.replace('snow.rt', NEW)).to.equal(true);
+    expect((await deps[0]?.secrets.resolve('file:rt', signal))?.reveal()).to.equal(NEW.reveal());
+  });
+});
