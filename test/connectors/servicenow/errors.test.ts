@@ -1,425 +1,342 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { judgeAnswer, serverTextOf, type RequestFacts } from '../../../src/connectors/servicenow/errors.ts';
-import type { DelegateError, ErrorCategory } from '../../../src/kit/errors.ts';
-import { Redactor } from '../../../src/kit/secret.ts';
-import type { HttpResponse } from '../../../src/kit/http-exchange.ts';
+import { SERVICENOW_ERRORS } from '../../../src/connectors/servicenow/error-kinds.ts';
+import {
+  judge,
+  judgeFailure,
+  unexpectedShape,
+  type Judgement,
+} from '../../../src/connectors/servicenow/errors.ts';
+import { transportError } from '../../../src/http/transport-error.ts';
+import { DelegateError, systemCode as systemCodeOf } from '../../../src/kit/errors.ts';
+import { answer, envelope, json, judged, page, plain, REQUEST, TARGET, wireOf } from './answers.ts';
 
-const REQUEST: RequestFacts = {
-  baseUrl: 'https://example.service-now.com',
-  target: 'https://example.service-now.com/api/now/table/change_request',
-  user: 'svc_deploy',
-  usedBearer: false,
-  scrub: (text) => text,
+const JSON_TYPE = 'application/json';
+
+const errorOf = (judgement: Judgement): DelegateError => {
+  if ('error' in judgement) return judgement.error;
+  throw new Error('nothing was wrong with it');
 };
 
-const JSON_TYPE = 'application/json;charset=UTF-8';
-const HTML_TYPE = 'text/html;charset=UTF-8';
+describe('what became of a look at a list', () => {
+  it('records, as they were sent', () => {
+    expect(judge({ response: json(200, { result: [{ a: 1 }, 'x'] }) }, REQUEST)).to.deep.equal({
+      records: [{ a: 1 }, 'x'],
+    });
+  });
 
-type Headers = Readonly<Record<string, string>>;
+  it('none, where version 1 of the API says 404 that nothing matches', () => {
+    const noMatch = 'Records matching query not found. Check query parameter or offset parameter';
+    for (const response of [
+      envelope(404, 'No Record found', noMatch),
+      envelope(404, 'No Record found', null),
+      answer(
+        404,
+        'application/xml',
+        '<response><error><message>No Record found</message></error></response>',
+      ),
+    ]) {
+      expect(judge({ response }, REQUEST)).to.deep.equal({ records: [] });
+    }
+  });
 
-const envelope = (
-  status: number,
-  message: string,
-  detail: string | null,
-  headers: Headers = {},
-): HttpResponse => ({
-  status,
-  headers: { 'content-type': JSON_TYPE, ...headers },
-  body: JSON.stringify({ error: { message, detail }, status: 'failure' }),
+  it('404 in any other form is an error', () => {
+    for (const response of [plain(404, 'gone'), json(404, { error: 'x' }), json(404, { error: {} })]) {
+      expect(judged(response).code).to.equal('servicenow.not-found');
+    }
+  });
+
+  it('the envelope with another status is an error', () => {
+    expect(judged(envelope(400, 'm', 'd')).code).to.equal('servicenow.invalid-request');
+  });
+
+  it('JSON by its name, however that is written, is read as JSON', () => {
+    expect(judged(answer(200, 'Application/JSON', '<html>')).code).to.equal('servicenow.broken-answer');
+  });
+
+  it('a failure of the transport', () => {
+    const failure = transportError(Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), new URL(TARGET));
+    expect(errorOf(judge({ failure }, REQUEST)).code).to.equal('network.refused');
+  });
 });
 
-const page = (status: number, body: string, headers: Headers = {}): HttpResponse => ({
-  status,
-  headers: { 'content-type': HTML_TYPE, ...headers },
-  body: `<!DOCTYPE html><html><head><title>t</title></head><body>${body}</body></html>`,
-});
-
-const redirect = (location: string, status = 302): HttpResponse => ({
-  ...page(status, ''),
-  headers: { location },
-});
-
-const LOGIN_FORM = '<form><input name="user_name"><input name="user_password" type="password"></form>';
-const HIBERNATING = '<div class="instance-hibernating-page"><h1>Your instance is hibernating</h1></div>';
-
-interface Verdict {
-  code: string;
-  category: ErrorCategory;
-  retryable?: true;
-  /** What the hint must speak of. */
-  hint: RegExp;
-}
-
-/** What ServiceNow and what stands before it answer, by the shapes that are known; then what it means. */
-const ROWS: Readonly<Record<string, [answer: HttpResponse, verdict: Verdict]>> = {
-  // 400
-  '400 invalid table, detail null': [
-    envelope(400, 'Invalid table chnage_request', null),
-    { code: 'invalid-request', category: 'invalid-input', hint: /table of this instance/ },
-  ],
-  '400 no such resource': [
-    envelope(400, 'Requested URI does not represent any resource', null),
-    { code: 'invalid-request', category: 'invalid-input', hint: /spelling/ },
-  ],
-  '400 limit out of range': [
-    envelope(400, 'Invalid value given for sysparm_limit', 'sysparm_limit value must be a positive integer'),
-    { code: 'invalid-request', category: 'invalid-input', hint: /spelling/ },
-  ],
-  '400 page of the servlet container: header too large': [
-    page(400, '<pre>java.lang.IllegalArgumentException: Request header is too large</pre>'),
-    { code: 'html', category: 'not-servicenow', hint: /too long: use fewer fields/ },
-  ],
-  // 401
-  '401 not authenticated': [
-    envelope(401, 'User Not Authenticated', 'Required to provide Auth information', {
-      'www-authenticate': 'Basic realm="Service-now"',
-    }),
-    {
-      code: 'not-authenticated',
-      category: 'credentials',
-      hint: /snc_basic_auth_api_access.*not tried again/s,
-    },
-  ],
-  '401 as a page': [
-    page(401, LOGIN_FORM),
-    { code: 'not-authenticated', category: 'credentials', hint: /locked out/ },
-  ],
-  '401 with an empty body': [
-    { status: 401, headers: {}, body: '' },
-    { code: 'not-authenticated', category: 'credentials', hint: /name or password/ },
-  ],
-  '401 with X-MFA_TOKEN': [
-    envelope(401, 'User Not Authenticated', 'Required to provide Auth information', {
-      'x-mfa_token': 'invalid',
-    }),
-    { code: 'mfa-required', category: 'credentials', hint: /multi-factor/ },
-  ],
-  // 403
-  '403 by the table rules': [
-    envelope(403, 'User Not Authorized', 'User is unauthorized to access table: sys_db_object'),
-    { code: 'forbidden', category: 'permission', hint: /sn_change_read/ },
-  ],
-  '403 by the API rules': [
-    envelope(403, 'Failed API level ACL Validation', null),
-    { code: 'forbidden', category: 'permission', hint: /access to the Table API/ },
-  ],
-  '403 by address, as a page': [
-    page(403, '<h1>Access denied</h1>'),
-    { code: 'html', category: 'not-servicenow', hint: /IP address access control/ },
-  ],
-  '403 by address, as plain text': [
-    { status: 403, headers: { 'content-type': 'text/plain' }, body: 'Access restricted' },
-    { code: 'forbidden', category: 'permission', hint: /IP address access control/ },
-  ],
-  // 404 and other refusals
-  '404 record missing or unreadable': [
-    envelope(404, 'No Record found', "Record doesn't exist or ACL restricts the record retrieval"),
-    { code: 'not-found', category: 'not-found', hint: /the same to both/ },
-  ],
-  '404 page': [
-    page(404, 'Not Found'),
-    { code: 'html', category: 'not-servicenow', hint: /proxy or firewall/ },
-  ],
-  '405': [
-    envelope(405, 'Method not supported', null),
-    { code: 'unexpected-status', category: 'refused', hint: /between/ },
-  ],
-  '406': [
-    envelope(406, 'Not acceptable', null),
-    { code: 'unexpected-status', category: 'refused', hint: /between/ },
-  ],
-  '407 of a proxy': [
-    { status: 407, headers: { 'content-type': 'text/plain' }, body: '' },
-    { code: 'unexpected-status', category: 'refused', hint: /between/ },
-  ],
-  '408': [
-    { status: 408, headers: {}, body: '' },
-    { code: 'unexpected-status', category: 'refused', retryable: true, hint: /between/ },
-  ],
-  '409': [
-    envelope(409, 'Conflict', null),
-    { code: 'unexpected-status', category: 'refused', hint: /between/ },
-  ],
-  '414 of the front end': [
-    { status: 414, headers: { 'content-type': 'text/plain' }, body: 'URI Too Long' },
-    { code: 'request-too-long', category: 'invalid-input', hint: /fewer fields/ },
-  ],
-  // 429
-  '429 of a rate-limit rule': [
-    envelope(429, 'Rate limit exceeded', 'Rate limit of 100 requests per hour for Table API exceeded', {
-      'retry-after': '1800',
-      'x-ratelimit-limit': '100',
-      'x-ratelimit-rule': '75bbdf8a53f2201050a0ddeeff7b12b7',
-    }),
-    { code: 'rate-limited', category: 'throttled', retryable: true, hint: /rate limit rule/ },
-  ],
-  '429 of full semaphores, without any header': [
-    envelope(429, 'Too many concurrent requests', null),
-    { code: 'busy', category: 'throttled', retryable: true, hint: /semaphore/ },
-  ],
-  '429 as a page': [
-    page(429, ''),
-    { code: 'busy', category: 'throttled', retryable: true, hint: /semaphore/ },
-  ],
-  // 5xx
-  '500 of the platform': [
-    envelope(500, 'Exception while executing request: null', null),
-    { code: 'server-error', category: 'unavailable', retryable: true, hint: /node log/ },
-  ],
-  ...Object.fromEntries(
-    [502, 503, 504].map((status) => [
-      `${status} page of the load balancer`,
-      [
-        page(status, `<center><h1>${status}</h1></center>`),
-        { code: 'unavailable', category: 'unavailable', retryable: true, hint: /restarts, is upgraded/ },
-      ],
-    ]),
-  ),
-  '520 of somebody between': [
-    page(520, ''),
-    { code: 'unexpected-status', category: 'unavailable', retryable: true, hint: /between/ },
-  ],
-  // Pages in place of the API
-  'hibernating instance as a page': [
-    page(200, HIBERNATING),
-    { code: 'hibernating', category: 'not-servicenow', hint: /developer\.servicenow\.com/ },
-  ],
-  'hibernating instance as a redirect': [
-    redirect('https://developer.servicenow.com/dev.do'),
-    { code: 'hibernating', category: 'not-servicenow', hint: /Wake it/ },
-  ],
-  'log-in form': [page(200, LOGIN_FORM), { code: 'sign-on-page', category: 'not-servicenow', hint: /OAuth/ }],
-  'page for somebody who is not logged in': [
-    page(200, '<div id="app"></div>', { 'x-is-logged-in': 'false' }),
-    { code: 'sign-on-page', category: 'not-servicenow', hint: /OAuth/ },
-  ],
-  ...Object.fromEntries(
-    ['/login.do', '/login_with_sso.do?glide_sso_id=1', '/navpage.do', '/auth_redirect.do'].map((location) => [
-      `redirect to ${location}`,
-      [redirect(location), { code: 'sign-on-page', category: 'not-servicenow', hint: /single sign-on/ }],
-    ]),
-  ),
-  'redirect to an identity provider': [
-    redirect('https://idp.example.com/sso/saml?SAMLRequest=abc'),
-    { code: 'redirected', category: 'not-servicenow', hint: /sign-on server/ },
-  ],
-  'redirect to the canonical host': [
-    redirect('https://canonical.service-now.com/api/now/table/change_request', 301),
-    { code: 'redirected', category: 'not-servicenow', hint: /address that it redirects to/ },
-  ],
-  'redirect on the same host': [
-    redirect('/other'),
-    { code: 'redirected', category: 'not-servicenow', hint: /as serviceNowUrl/ },
-  ],
-  'redirect to nowhere': [
-    { status: 302, headers: {}, body: '' },
-    { code: 'redirected', category: 'not-servicenow', hint: /as serviceNowUrl/ },
-  ],
-  'some other page': [
-    page(200, '<h1>Stats</h1>'),
-    { code: 'html', category: 'not-servicenow', hint: /serviceNowUrl/ },
-  ],
-  'a page without its content type': [
-    { status: 200, headers: {}, body: '\n <!DOCTYPE html><html></html>' },
-    { code: 'html', category: 'not-servicenow', hint: /serviceNowUrl/ },
-  ],
-  // Other content
-  'JSON under the name of plain text': [
-    { status: 200, headers: { 'content-type': 'text/plain' }, body: '{"result":[]}' },
-    { code: 'not-json', category: 'not-servicenow', hint: /address of the instance itself/ },
-  ],
-  XML: [
-    { status: 200, headers: { 'content-type': 'application/xml' }, body: '<response/>' },
-    { code: 'not-json', category: 'not-servicenow', hint: /address of the instance itself/ },
-  ],
-  '204 without a body': [
-    { status: 204, headers: {}, body: '' },
-    { code: 'not-json', category: 'not-servicenow', hint: /address of the instance itself/ },
-  ],
-};
-
-const judged = (answer: HttpResponse, request = REQUEST): DelegateError => {
-  const error = judgeAnswer(answer, request);
-  if (error === undefined) throw new Error('nothing was wrong with it');
-  return error;
-};
-
-describe('what an answer of ServiceNow means', () => {
-  for (const [name, [answer, { code, category, retryable, hint }]] of Object.entries(ROWS)) {
-    it(`${name} → servicenow.${code}`, () => {
-      const error = judged(answer);
-      expect(error).to.include({
-        code: `servicenow.${code}`,
-        category,
-        retryable: retryable ?? false,
-        status: answer.status,
+describe('JSON of status 200', () => {
+  describe('with an error beside the rows', () => {
+    for (const [name, value] of Object.entries({
+      'rows and the envelope': { result: [{}], error: { message: 'm', detail: 'd' }, status: 'failure' },
+      'rows and an error whose texts say something else': { result: [{}], error: { message: 'm: d' } },
+      'the envelope alone': { error: { message: 'm', detail: 'd' }, status: 'failure' },
+    })) {
+      it(`(${name}) was cancelled: its rows are worth nothing, and asking again may help`, () => {
+        expect(judged(json(200, value)).toWire()).to.deep.equal(
+          wireOf(
+            {
+              code: 'servicenow.transaction-cancelled',
+              message: `${TARGET}: ServiceNow cancelled the request halfway.`,
+              details: { serverText: 'm: d' },
+            },
+            200,
+          ),
+        );
       });
-      expect(error.hint).to.match(hint);
-      expect(error.message, 'the text is one line').to.match(/^[^\n\r]{10,400}$/);
+    }
+
+    for (const [name, value] of Object.entries({
+      'status failure alone': { result: [{}], status: 'failure' },
+      'an error that is text': { result: [], error: 'cancelled' },
+      'an error that is null': { result: [], error: null },
+      'an empty error and no rows': { error: {} },
+    })) {
+      it(`(${name}) was cancelled, without a word`, () => {
+        const error = judged(json(200, value));
+        expect([error.code, error.details]).to.deep.equal(['servicenow.transaction-cancelled', undefined]);
+      });
+    }
+
+    it('is told by the error, not by a status of success', () => {
+      expect(judge({ response: json(200, { result: [], status: 'success' }) }, REQUEST)).to.deep.equal({
+        records: [],
+      });
+    });
+  });
+
+  describe('that is not whole', () => {
+    const broken = (body: string): unknown => judged(answer(200, JSON_TYPE, body)).toWire();
+    const verdict = (what: string, chars: number): unknown =>
+      wireOf(
+        {
+          code: 'servicenow.broken-answer',
+          message: `${TARGET}: the answer ${what}.`,
+          details: { contentType: JSON_TYPE, chars },
+        },
+        200,
+      );
+
+    it('is broken, and may pass; nothing of it is quoted', () => {
+      expect(broken('{"result":[{"salary":"12345')).to.deep.equal(verdict('is not whole JSON', 27));
+    });
+
+    it('is empty', () => {
+      expect(broken('')).to.deep.equal(verdict('is empty', 0));
+      expect(broken(' \n')).to.deep.equal(verdict('is empty', 2));
+    });
+  });
+
+  for (const [name, value, problem] of [
+    ['one record in place of a list', { result: {} }, 'is JSON, but not of the Table API'],
+    ['no result', { records: [] }, 'is JSON, but not of the Table API'],
+    ['a failure of a token server', { error: 'x' }, 'is JSON, but not of the Table API'],
+    ['null', null, 'is JSON, but not of the Table API'],
+    ['a bare list', [], 'is JSON, but not of the Table API'],
+    [
+      'a failure of the old web service',
+      { records: [{ __status: 'failure', __error: { message: 'Invalid', reason: 'No such table' } }, {}] },
+      'is a failure of ServiceNow\'s old JSON web service: "Invalid: No such table"',
+    ],
+    [
+      'a failure of the old web service that gives no reason',
+      { records: [{ __error: { message: null } }] },
+      "is a failure of ServiceNow's old JSON web service",
+    ],
+    ['rows of the old web service', { records: [{ number: 'x' }] }, 'is JSON, but not of the Table API'],
+  ] as const) {
+    it(`of another API (${name}) is refused`, () => {
+      expect(judged(json(200, value)).toWire()).to.deep.equal({
+        code: 'servicenow.unexpected-shape',
+        message: `${TARGET}: the answer ${problem}.`,
+        hint: SERVICENOW_ERRORS['servicenow.unexpected-shape'].remedy,
+        category: 'not-servicenow',
+        retryable: false,
+        status: 200,
+      });
     });
   }
 
-  for (const status of [200, 201, 299]) {
-    it(`JSON of status ${status} is left to whoever reads it`, () => {
-      const answer = { status, headers: { 'content-type': 'Application/JSON' }, body: '<html>' };
-      expect(judgeAnswer(answer, REQUEST)).to.equal(undefined);
+  it('that whoever reads the rows does not understand is refused in the same way', () => {
+    expect(unexpectedShape({ status: 200 }, 'has a row that is no record', REQUEST)).to.include({
+      code: 'servicenow.unexpected-shape',
+      message: `${TARGET}: the answer has a row that is no record.`,
+      status: 200,
+    });
+  });
+});
+
+describe('a failure of the transport, told of a request', () => {
+  const failed = (code: string): DelegateError => {
+    const thrown = Object.assign(new Error('text of a stranger'), { code });
+    return judgeFailure(transportError(thrown, new URL(TARGET)), REQUEST);
+  };
+  const ADDRESS = ' It is the address in serviceNowUrl.';
+
+  const CASES: Readonly<Record<string, [code: string, retryable: boolean, said: string, hint: string]>> = {
+    ENOTFOUND: [
+      'network.dns',
+      false,
+      'does not resolve: the name is unknown to DNS here',
+      `Check the host name, and that the delegate's DNS knows it.${ADDRESS}`,
+    ],
+    EAI_AGAIN: [
+      'network.dns',
+      true,
+      'did not resolve: DNS gave no answer',
+      `Check the delegate's DNS servers.${ADDRESS}`,
+    ],
+    ECONNREFUSED: [
+      'network.refused',
+      true,
+      'refused the connection',
+      `Check host and port, and that nothing between refuses the delegate.${ADDRESS}`,
+    ],
+    EHOSTUNREACH: [
+      'network.unreachable',
+      true,
+      'cannot be reached from this network',
+      `Check routes and firewalls between the delegate and the host.${ADDRESS}`,
+    ],
+    ECONNRESET: [
+      'network.reset',
+      true,
+      'closed the connection before the answer was complete',
+      'Usually passes; if not, look at proxies and load balancers between.',
+    ],
+    UND_ERR_CONNECT_TIMEOUT: [
+      'network.connect-timeout',
+      true,
+      'did not accept a connection in time',
+      `A firewall that drops packets is the usual cause: allow the delegate to reach host and port.${ADDRESS}`,
+    ],
+    UND_ERR_HEADERS_TIMEOUT: [
+      'network.answer-timeout',
+      true,
+      'accepted the request and did not answer in time',
+      'The server is overloaded or the request is too costly.',
+    ],
+    CERT_HAS_EXPIRED: [
+      'tls.certificate-expired',
+      false,
+      'has a TLS certificate that has expired or is not valid yet',
+      "Renew the server's certificate; if it is right, check the clock of this machine.",
+    ],
+    ERR_TLS_CERT_ALTNAME_INVALID: [
+      'tls.host-mismatch',
+      false,
+      'has a TLS certificate for another host name',
+      `Use the host name of the certificate.${ADDRESS}`,
+    ],
+    ERR_SSL_WRONG_VERSION_NUMBER: [
+      'tls.handshake',
+      false,
+      'failed the TLS handshake',
+      `Check that the port speaks TLS, and the protocol versions on both sides.${ADDRESS}`,
+    ],
+    ERR_TLS_HANDSHAKE_TIMEOUT: [
+      'tls.handshake-timeout',
+      true,
+      'accepted the connection and did not finish the TLS handshake in time',
+      `The server is overloaded, or something between holds the connection: look at proxies and TLS inspection if it goes on.${ADDRESS}`,
+    ],
+    Z_DATA_ERROR: [
+      'http.broken-response',
+      true,
+      'sent something that is not a valid HTTP answer',
+      `Check that host and port speak HTTP, and what stands between.${ADDRESS}`,
+    ],
+  };
+  for (const [systemCode, [code, retryable, said, hint]] of Object.entries(CASES)) {
+    it(`${systemCode} is ${code}, with the target and what to do`, () => {
+      const error = failed(systemCode);
+      expect(error).to.include({ code, retryable, hint });
+      expect(error.message).to.equal(`${TARGET}: example.service-now.com ${said}.`);
+      expect(error.details).to.deep.equal({ host: 'example.service-now.com', systemCode, target: TARGET });
+      expect(error.category).to.equal(transportError(error.cause, new URL(TARGET)).category);
     });
   }
 
-  it('no prose decides: with every text of the envelope changed, the code is the same', () => {
-    const worded = Object.entries(ROWS).filter(
-      ([, [answer]]) => serverTextOf(answer, REQUEST.scrub) !== undefined,
-    );
-    expect(worded.length).to.be.greaterThan(10);
+  it('that is not known keeps its code and its cause', () => {
+    const error = failed('EWHATEVER');
+    expect(error).to.include({
+      code: 'network.failed',
+      message: `${TARGET}: example.service-now.com: the request failed (EWHATEVER).`,
+    });
+    expect(systemCodeOf(error)).to.equal('EWHATEVER');
+  });
+
+  it('without a hint of its own gets the address alone, or none', () => {
+    const bare = (code: string): string | undefined =>
+      judgeFailure(new DelegateError(code, 'm', { category: 'unavailable' }), REQUEST).hint;
+    expect(bare('network.dns')).to.equal('It is the address in serviceNowUrl.');
+    expect(bare('network.reset')).to.equal(undefined);
+  });
+
+  for (const code of ['policy.address-refused', 'timeout', 'httpish', 'x.network.dns']) {
+    it(`${code}, which somebody else has judged, comes back as it is`, () => {
+      const error = new DelegateError(code, 'no', { category: 'policy' });
+      expect(judgeFailure(error, REQUEST)).to.equal(error);
+    });
+  }
+
+  it('that nobody has judged is internal, and its text stays in its cause', () => {
+    const error = judgeFailure(new TypeError('hunter2'), REQUEST);
+    expect(error.code).to.equal('internal');
+    expect(JSON.stringify(error.toWire())).not.to.contain('hunter2');
+  });
+});
+
+describe('the judgement', () => {
+  const TYPES = ['', 'application/json', 'application/xml', 'text/html', 'text/plain'];
+
+  it('is not moved by the prose of an envelope', () => {
     fc.assert(
       fc.property(
-        fc.constantFrom(...worded),
-        fc.string(),
-        fc.option(fc.string()),
-        ([, [answer]], message, detail) => {
-          const other = {
-            ...answer,
-            body: JSON.stringify({ status: 'failure', error: { detail, message } }),
-          };
-          const [before, after] = [judged(answer), judged(other)];
-          expect([after.code, after.category, after.retryable, after.message]).to.deep.equal([
-            before.code,
-            before.category,
-            before.retryable,
-            before.message,
-          ]);
+        fc.integer({ min: 400, max: 599 }),
+        fc.string({ minLength: 1 }),
+        fc.option(fc.string({ minLength: 1 })),
+        (status, message, detail) => {
+          const [before, after] = [
+            envelope(status, 'No', 'Why'),
+            envelope(status, `m${message}`, detail),
+          ].map((response) => {
+            const judgement = judge({ response }, REQUEST);
+            if ('records' in judgement) return judgement;
+            const { code, category, retryable, hint } = judgement.error;
+            return [code, category, retryable, hint];
+          });
+          expect(after).to.deep.equal(before);
         },
       ),
     );
   });
 
-  it('whatever comes, the judgement is an error with a hint, or that it is JSON', () => {
+  it('is records, or an error with one line and a hint, whatever comes', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 100, max: 599 }),
+        fc.constantFrom(...TYPES),
         fc.dictionary(
-          fc.constantFrom('content-type', 'location', 'retry-after', 'x-is-logged-in'),
+          fc.constantFrom('location', 'retry-after', 'x-is-logged-in', 'x-mfa_token', 'x-ratelimit-rule'),
           fc.string(),
         ),
-        fc.oneof(fc.string(), fc.json()),
-        (status, headers, body) => {
-          const error = judgeAnswer({ status, headers, body }, REQUEST);
-          if (error === undefined) expect(status).to.be.within(200, 299);
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.json().map((value) => `{"error":${value}}`),
+        ),
+        (status, type, headers, body) => {
+          const judgement = judge({ response: answer(status, type, body, headers) }, REQUEST);
+          if ('records' in judgement) expect(status).to.be.oneOf([200, 404]);
           else {
-            expect(error.code).to.match(/^servicenow\.[a-z-]+$/);
-            expect(error.hint).to.be.a('string').that.is.not.equal('');
+            expect(judgement.error.code in SERVICENOW_ERRORS).to.equal(true);
+            expect(judgement.error.message).to.match(/^[^\n\r]{10,}\.$/);
+            expect(judgement.error.hint).to.match(/\.$/);
+            expect(judgement.error.status).to.equal(status);
           }
         },
       ),
     );
   });
 
-  describe('a secret in the answer', () => {
-    const redactor = new Redactor();
-    const SECRET = 'two  spaces/and "quotes"\tin it';
-    redactor.register(SECRET);
-    const request = { ...REQUEST, scrub: (text: string) => redactor.scrub(text) };
-    const shown = (answer: HttpResponse): string => JSON.stringify(judged(answer, request).toWire());
-
-    it('is masked before its spaces are put in order', () => {
-      const error = judged(envelope(403, `for ${SECRET} refused`, null), request);
-      expect(error.details?.['serverText']).to.equal('for [secret] refused');
-    });
-
-    it('is masked before the text is cut in the middle of it', () => {
-      for (let lead = 270; lead <= 300; lead += 1) {
-        expect(shown(envelope(403, `${'x '.repeat(lead / 2)}${SECRET} and more`, null))).not.to.match(
-          /two|quotes/,
-        );
-      }
-    });
-
-    it('is masked however JSON writes its characters', () => {
-      const body = envelope(403, SECRET, null).body.replace('two', String.raw`\u0074wo`);
-      expect(shown({ ...envelope(403, '', null), body }))
-        .to.contain('[secret]')
-        .and.not.to.contain('two');
-    });
-
-    it('is masked in the target of a redirect before that is cut', () => {
-      for (let lead = 150; lead <= 200; lead += 1) {
-        const path = `${'p'.repeat(lead)}${encodeURIComponent(SECRET)}`;
-        expect(shown(redirect(`https://sso.example.com/${path}`))).not.to.match(/two|quotes/);
-      }
-    });
-
-    it('is masked in a content type before its letters become small', () => {
-      redactor.register('Canary');
-      expect(shown({ status: 200, headers: { 'content-type': 'text/Canary' }, body: '' })).to.contain(
-        'no known content type',
-      );
-    });
-  });
-
-  it('an envelope too long to be a message is not read', () => {
-    expect(judged(envelope(500, 'a '.repeat(40_000), null)).details).not.to.have.property('serverText');
-  });
-
-  it('a page of input tags that never end is looked through once, and no sign-on page', () => {
-    expect(judged(page(200, '<input '.repeat(200_000))).code).to.equal('servicenow.html');
-  });
-
-  describe('the reader learns', () => {
-    it('what the server said, as evidence', () => {
-      expect(judged(envelope(403, 'Operation Failed', 'ACL')).details).to.deep.equal({
-        contentType: 'application/json',
-        serverText: 'Operation Failed: ACL',
-      });
-    });
-
-    it('the message alone where the detail is null', () => {
-      expect(judged(envelope(400, 'Invalid table x', null)).details).to.include({
-        serverText: 'Invalid table x',
-      });
-    });
-
-    it('never more than 300 characters of it, on one line', () => {
-      const text = judged(envelope(500, 'word '.repeat(1_000), 'a\nb\tc')).details?.['serverText'];
-      expect(text).to.match(/^[^\n]{1,302}$/);
-    });
-
-    it('nothing of a page but its type: pages repeat what was sent', () => {
-      const error = judged(page(502, 'Authorization: Basic c2VjcmV0'));
-      expect(JSON.stringify(error.toWire())).not.to.contain('c2VjcmV0');
-      expect(error.details).to.deep.equal({ contentType: 'text/html' });
-    });
-
-    it('for how long a rate limit holds', () => {
-      expect(judged(envelope(429, 'm', 'd', { 'retry-after': '1800' })).details).to.include({
-        retryAfterMs: 1_800_000,
-      });
-    });
-
-    it('whose credentials were refused, if the name is no secret', () => {
-      const [named, secret] = [REQUEST, { ...REQUEST, user: undefined }].map(
-        (request) => judged(envelope(401, 'm', 'd'), request).message,
-      );
-      expect(named).to.contain('user svc_deploy');
-      expect(secret).to.contain("the connector's user");
-    });
-
-    it('of a bearer: the three settings of the OIDC entity, and nothing of passwords', () => {
-      const { hint } = judged(envelope(401, 'm', 'd'), { ...REQUEST, usedBearer: true });
-      expect(hint)
-        .to.match(/issuer, audience and user claim/)
-        .and.not.match(/password/);
-    });
-
-    it('a redirect by origin and path alone', () => {
-      const { message } = judged(redirect('https://idp.example.com/sso/saml?SAMLRequest=abc#top'));
-      expect(message).to.equal('example.service-now.com redirects to https://idp.example.com/sso/saml.');
-    });
-
-    it('no redirect that leads to no web address', () => {
-      expect(judged(redirect('javascript:alert(1)')).message).to.equal(
-        'example.service-now.com redirects to another address.',
-      );
-    });
+  it('depends on nothing but its arguments', () => {
+    const response = page(403, 'Access denied');
+    expect(judged(response).toWire()).to.deep.equal(judged(response).toWire());
   });
 });
