@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import type { Connector, ConnectorDeps, TaskContext, TaskType } from '../../src/connectors/connector.ts';
 import { servicenow as servicenowConnector } from '../../src/connectors/servicenow/index.ts';
+import { GATHER_TIMES } from '../../src/connectors/servicenow/tickets/ticket-reader.ts';
 import { run as runPrepared, type Outcome } from '../../src/delegate/tasks/runner.ts';
 import type { DevelopmentCertificate, FakeAdfs } from '../../src/dev/fake-identity/index.ts';
 import {
@@ -95,7 +96,7 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
         keep: (name, secret) => Promise.resolve(void kept.set(name, secret)),
         forget: (name) => Promise.resolve(void kept.delete(name)),
       },
-      clock: options.clock ?? systemClock,
+      clock: options.clock === undefined ? systemClock : gatheringByItself(options.clock),
       assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
       // No jitter: a retry that no server asked to delay comes at once.
       random: () => 0,
@@ -104,6 +105,16 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
       delegate: { id: () => 'delegate-1', name: 'test delegate', version: '1.2.3' },
     },
     close: () => http[Symbol.asyncDispose](),
+  };
+}
+
+/** The hands of a test, but for the moment in which a look at a ticket waits for others: that passes by itself. */
+function gatheringByItself(hands: Clock): Clock {
+  return {
+    now: () => hands.now(),
+    monotonic: () => hands.monotonic(),
+    after: (ms, callback) =>
+      ms === GATHER_TIMES.quietMs ? systemClock.after(ms, callback) : hands.after(ms, callback),
   };
 }
 

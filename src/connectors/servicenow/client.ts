@@ -1,32 +1,14 @@
-import PQueue from 'p-queue';
+import { DelegateError } from '../../kit/errors.ts';
 import type { HttpResponse, HttpSend } from '../../kit/http-exchange.ts';
+import type { Secret } from '../../kit/secret.ts';
+import { jwtFacts } from '../../oauth/jwt-facts.ts';
 import type { TaskContext } from '../connector.ts';
 import { readListAnswer, type Row } from './answer.ts';
 import type { Authentication, Authorization } from './auth/method.ts';
-import type { RequestFacts } from './errors.ts';
+import type { CredentialGuard } from './credential-guard.ts';
+import { judge, judgeFailure, type RequestFacts } from './errors.ts';
+import type { Caller, Instances } from './instance.ts';
 import { withRetries } from './retry.ts';
-
-/** As many as the API semaphore of one ServiceNow node runs at once; more would only queue there. */
-const CONCURRENCY_PER_INSTANCE = 4;
-/** Instances whose queues are remembered. */
-const MAX_INSTANCES = 200;
-
-/** Bounds how many requests go to one instance at a time, over all connectors and tasks. */
-export class InstanceGates {
-  readonly #queues = new Map<string, PQueue>();
-
-  of(baseUrl: string): PQueue {
-    const { origin } = new URL(baseUrl);
-    const queue = this.#queues.get(origin) ?? new PQueue({ concurrency: CONCURRENCY_PER_INSTANCE });
-    this.#queues.delete(origin);
-    this.#queues.set(origin, queue);
-    for (const [oldest, idle] of this.#queues) {
-      if (this.#queues.size <= MAX_INSTANCES) break;
-      if (idle.size === 0 && idle.pending === 0) this.#queues.delete(oldest);
-    }
-    return queue;
-  }
-}
 
 export interface TableQuery {
   table: string;
@@ -43,85 +25,177 @@ export interface TableAnswer {
   receivedAt: number;
 }
 
+/** What the work of a task, or of several tasks together, is bound to. */
+export type ReadContext = Pick<TaskContext, 'signal' | 'deadline' | 'clock' | 'log' | 'progress'>;
+
+export interface ReadOptions {
+  /** Tries credentials that were refused a moment ago: somebody has asked for a test. */
+  readonly anew?: boolean;
+  /** Failures that the caller answers by asking for less. */
+  readonly exceptRetry?: (error: DelegateError) => boolean;
+}
+
+export interface ClientOptions {
+  baseUrl: string;
+  auth: Authentication;
+  send: HttpSend;
+  scrub: (text: string) => string;
+  instances: Instances;
+  guard: CredentialGuard;
+  random: () => number;
+}
+
+/** Where a list of rows is read, without the number of rows. */
+export function tableUrl(baseUrl: string, { table, params }: Pick<TableQuery, 'table' | 'params'>): URL {
+  const url = new URL(`${baseUrl}/api/now/table/${table}`);
+  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+  return url;
+}
+
 /** Reads tables of one instance with one connector's credentials. Holds nothing that needs an end. */
 export class ServiceNowClient {
-  readonly baseUrl: string;
-  readonly #auth: Authentication;
-  readonly #send: HttpSend;
-  readonly #scrub: (text: string) => string;
-  readonly #gates: InstanceGates;
-  readonly #random: () => number;
+  readonly #options: ClientOptions;
 
-  constructor(options: {
-    baseUrl: string;
-    auth: Authentication;
-    send: HttpSend;
-    scrub: (text: string) => string;
-    gates: InstanceGates;
-    random: () => number;
-  }) {
-    this.baseUrl = options.baseUrl;
-    this.#auth = options.auth;
-    this.#send = options.send;
-    this.#scrub = options.scrub;
-    this.#gates = options.gates;
-    this.#random = options.random;
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  get baseUrl(): string {
+    return this.#options.baseUrl;
+  }
+
+  /** A hash of instance and credentials: who has the same one may share an answer. */
+  get identity(): string {
+    return this.#options.auth.identity;
   }
 
   /** GET of a list from the Table API, repeated while the failure may pass. Rejects with a coded error. */
-  async readTable(query: TableQuery, context: TaskContext): Promise<TableAnswer> {
+  async readTable(query: TableQuery, context: ReadContext, options: ReadOptions = {}): Promise<TableAnswer> {
     const { clock, signal, deadline, log } = context;
-    return await withRetries(() => this.#readOnce(query, context), {
-      clock,
+    const caller: Caller = {
       signal,
       deadline,
-      random: this.#random,
       onWait: (error, waitMs) => {
         log.info({ code: error.code, waitMs: Math.round(waitMs) }, 'ServiceNow is asked again later');
         context.progress(`${error.message} Asking again in ${Math.ceil(waitMs / 1_000)} s.`);
       },
+    };
+    return await withRetries(() => this.#readOnce(query, context, caller, options.anew ?? false), {
+      clock,
+      signal,
+      deadline,
+      random: this.#options.random,
+      onWait: caller.onWait,
+      ...(options.exceptRetry === undefined ? {} : { except: options.exceptRetry }),
     });
   }
 
-  async #readOnce(query: TableQuery, context: TaskContext): Promise<TableAnswer> {
-    const url = new URL(`${this.baseUrl}/api/now/table/${query.table}`);
-    for (const [name, value] of Object.entries(query.params)) url.searchParams.set(name, value);
+  async #readOnce(
+    query: TableQuery,
+    context: ReadContext,
+    caller: Caller,
+    anew: boolean,
+  ): Promise<TableAnswer> {
+    const { instances, guard, baseUrl } = this.#options;
+    const url = tableUrl(baseUrl, query);
     url.searchParams.set('sysparm_limit', String(query.maxRows));
+    // Before the guard, so that everybody who waits for the instance can say so, not only whom the guard lets ask.
+    await instances.of(baseUrl).opened(caller);
+    return await guard.run(this.identity, () => this.#ask(url, query.maxRows, context, caller, anew), {
+      signal: context.signal,
+      anew,
+    });
+  }
 
-    let authorization = await this.#auth.authorize(context.signal);
-    let exchanged = await this.#exchange(url, authorization, context);
-    if (exchanged.response.status === 401 && this.#auth.refused(authorization)) {
+  async #ask(
+    url: URL,
+    maxRows: number,
+    context: ReadContext,
+    caller: Caller,
+    anew: boolean,
+  ): Promise<TableAnswer> {
+    const { auth, guard } = this.#options;
+    let exchanged = await this.#exchange(url, context, caller, anew);
+    if (exchanged.response.status === 401 && auth.refused(exchanged.authorization)) {
       // A token may end before its time: one with a new token, and no more.
-      authorization = await this.#auth.authorize(context.signal);
-      exchanged = await this.#exchange(url, authorization, context);
+      exchanged = await this.#exchange(url, context, caller, anew);
     }
-    const facts: RequestFacts = {
-      baseUrl: this.baseUrl,
-      target: url.origin + url.pathname,
-      user: this.#auth.user,
-      usedBearer: authorization.bearer !== undefined,
-      scrub: this.#scrub,
-    };
-    return { ...exchanged, rows: readListAnswer(exchanged.response, facts, query.maxRows) };
+    const { authorization, response, sentAt, receivedAt } = exchanged;
+    const refused = response.status === 401 ? authorization.bearer : undefined;
+    try {
+      const rows = readListAnswer(response, this.#factsOf(url, refused), maxRows);
+      return { rows, response, sentAt, receivedAt };
+    } catch (thrown) {
+      if (thrown instanceof DelegateError && refused !== undefined) {
+        guard.refused(this.identity, thrown, 'token');
+      }
+      throw thrown;
+    }
   }
 
   async #exchange(
     url: URL,
-    authorization: Authorization,
-    { signal, clock }: TaskContext,
-  ): Promise<Omit<TableAnswer, 'rows'>> {
-    return await this.#gates.of(this.baseUrl).add(
-      async () => {
-        const sentAt = clock.now();
-        const response = await this.#send({
-          method: 'GET',
-          url,
-          headers: { accept: 'application/json', authorization: authorization.header.reveal() },
-          signal,
-        });
-        return { response, sentAt, receivedAt: clock.now() };
+    { signal, clock }: ReadContext,
+    caller: Caller,
+    anew: boolean,
+  ): Promise<Omit<TableAnswer, 'rows'> & { authorization: Authorization }> {
+    const { auth, baseUrl, guard, instances } = this.#options;
+    let sentAt = 0;
+    let receivedAt = 0;
+    const { prepared, response } = await instances.of(baseUrl).exchange(
+      {
+        prepare: () => auth.authorize(signal),
+        send: async (authorization) => {
+          if (!anew) guard.assertNotRefused(this.identity);
+          sentAt = clock.now();
+          const answer = await this.#send(url, authorization, signal);
+          receivedAt = clock.now();
+          // Said here, before the next in the queue is sent. A bearer may be renewed first.
+          if (answer.status === 401 && authorization.bearer === undefined) {
+            const refusal = this.#refusalIn(answer, url);
+            if (refusal !== undefined) guard.refused(this.identity, refusal, 'password');
+          }
+          return answer;
+        },
+        judge: (answer) => this.#refusalIn(answer, url),
       },
-      { signal },
+      caller,
     );
+    return { authorization: prepared, response, sentAt, receivedAt };
+  }
+
+  async #send(url: URL, { header }: Authorization, signal: AbortSignal): Promise<HttpResponse> {
+    const { send } = this.#options;
+    try {
+      return await send({
+        method: 'GET',
+        url,
+        headers: { accept: 'application/json', authorization: header.reveal() },
+        signal,
+      });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw judgeFailure(thrown, this.#factsOf(url));
+    }
+  }
+
+  /** What an answer that is none of success says of the instance; the rows of a success are read elsewhere. */
+  #refusalIn(response: HttpResponse, url: URL): DelegateError | undefined {
+    if (response.status === 200) return undefined;
+    const judgement = judge({ response }, this.#factsOf(url));
+    return 'error' in judgement ? judgement.error : undefined;
+  }
+
+  /** @param refused the token that ServiceNow did not accept: only then does it need explaining */
+  #factsOf(url: URL, refused?: Secret): RequestFacts {
+    const { baseUrl, auth, scrub } = this.#options;
+    return {
+      baseUrl,
+      target: url.origin + url.pathname,
+      user: auth.user,
+      usedBearer: refused !== undefined,
+      token: refused && jwtFacts(refused, scrub),
+      scrub,
+    };
   }
 }

@@ -1,12 +1,21 @@
 import { DelegateError } from '../../kit/errors.ts';
 import { fullJitterMs, sleep, type Clock } from '../../kit/time.ts';
 
-/** Attempts at one read, the first included. */
-const MAX_ATTEMPTS = 4;
 const BASE_MS = 500;
 const CAP_MS = 15_000;
 /** What is left of the deadline after a wait must be worth another attempt. */
 const LEAST_ATTEMPT_MS = 1_000;
+
+/** Attempts at one read, the first included, for whatever passes with time. */
+const MAX_ATTEMPTS = 4;
+/** Of a refusal for want of room: it costs the instance next to nothing, and its pauses grow. The deadline ends it. */
+const MAX_THROTTLED_ATTEMPTS = 20;
+/** Of what costs the instance a whole transaction each time. */
+const MAX_COSTLY_ATTEMPTS: Readonly<Record<string, number>> = {
+  'servicenow.server-error': 3,
+  'servicenow.transaction-cancelled': 2,
+  'servicenow.broken-answer': 2,
+};
 
 export interface RetryContext {
   clock: Clock;
@@ -15,7 +24,9 @@ export interface RetryContext {
   /** Monotonic milliseconds. */
   deadline: number;
   /** Told before each wait. */
-  onWait?: (error: DelegateError, waitMs: number) => void;
+  onWait: (error: DelegateError, waitMs: number) => void;
+  /** Failures that the caller answers by asking for less: they are not repeated here. */
+  except?: (error: DelegateError) => boolean;
 }
 
 /**
@@ -29,15 +40,22 @@ export async function withRetries<T>(attempt: () => Promise<T>, context: RetryCo
       return await attempt();
     } catch (thrown) {
       signal.throwIfAborted();
-      if (!(thrown instanceof DelegateError) || !thrown.retryable || failures + 1 >= MAX_ATTEMPTS)
-        throw thrown;
+      if (!(thrown instanceof DelegateError) || !thrown.retryable) throw thrown;
+      if (failures + 1 >= attemptsFor(thrown) || context.except?.(thrown) === true) throw thrown;
       const asked = thrown.details?.['retryAfterMs'];
       const waitMs =
         (typeof asked === 'number' ? asked : 0) +
         fullJitterMs(failures, { baseMs: BASE_MS, capMs: CAP_MS }, random);
       if (clock.monotonic() + waitMs + LEAST_ATTEMPT_MS > deadline) throw thrown;
-      context.onWait?.(thrown, waitMs);
+      context.onWait(thrown, waitMs);
       await sleep(clock, waitMs, signal);
     }
   }
+}
+
+function attemptsFor({ code, category }: DelegateError): number {
+  if (category === 'throttled') return MAX_THROTTLED_ATTEMPTS;
+  return Object.hasOwn(MAX_COSTLY_ATTEMPTS, code)
+    ? (MAX_COSTLY_ATTEMPTS[code] ?? MAX_ATTEMPTS)
+    : MAX_ATTEMPTS;
 }

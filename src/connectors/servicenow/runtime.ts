@@ -5,21 +5,32 @@ import type { ConnectorDeps, TaskContext } from '../connector.ts';
 import { authMethod, type BoundAuth } from './auth/index.ts';
 import type { Authentication, AuthDeps, ResolvedSecrets, SecretField } from './auth/method.ts';
 import { createRefreshTokens } from './auth/refresh-tokens.ts';
-import { InstanceGates, ServiceNowClient } from './client.ts';
+import { ServiceNowClient } from './client.ts';
+import { CredentialGuard } from './credential-guard.ts';
+import { Instances } from './instance.ts';
 import type { ConnectorSettings } from './schema.ts';
+import { ReadableFields } from './tickets/readable-fields.ts';
+import { TicketReader, type GatherTimes } from './tickets/ticket-reader.ts';
 
 /** What the connector's tasks share for the life of the delegate. */
 export interface ServiceNowRuntime {
   readonly deps: ConnectorDeps;
-  readonly gates: InstanceGates;
+  readonly instances: Instances;
+  readonly guard: CredentialGuard;
+  readonly tickets: TicketReader;
+  readonly readableFields: ReadableFields;
   readonly auth: Omit<AuthDeps, 'connector'>;
 }
 
-export function createRuntime(deps: ConnectorDeps): ServiceNowRuntime {
+/** @param gathering how long looks at tickets wait for others to share a request with */
+export function createRuntime(deps: ConnectorDeps, gathering?: GatherTimes): ServiceNowRuntime {
   const { clock, random } = deps;
   return {
     deps,
-    gates: new InstanceGates(),
+    instances: new Instances({ clock, random }),
+    guard: new CredentialGuard(clock),
+    tickets: new TicketReader(clock, gathering),
+    readableFields: new ReadableFields(clock),
     auth: {
       send: deps.http.send,
       clock: deps.clock,
@@ -111,14 +122,15 @@ export function openAuthentication(
 export function clientFor(
   connector: ConnectorSettings,
   auth: Authentication,
-  { deps, gates }: ServiceNowRuntime,
+  { deps, instances, guard }: ServiceNowRuntime,
 ): ServiceNowClient {
   return new ServiceNowClient({
     baseUrl: connector.spec.serviceNowUrl.baseUrl,
     auth,
     send: deps.http.send,
     scrub: deps.scrub,
-    gates,
+    instances,
+    guard,
     random: deps.random,
   });
 }

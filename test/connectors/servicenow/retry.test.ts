@@ -63,6 +63,31 @@ describe('retries of a read', () => {
     expect(attempts).to.have.length(4);
   });
 
+  for (const [code, most] of [
+    ['servicenow.server-error', 3],
+    ['servicenow.transaction-cancelled', 2],
+    ['servicenow.broken-answer', 2],
+  ] as const) {
+    it(`${code} costs the instance a transaction each time: ${most} attempts`, async () => {
+      const costly = new DelegateError(code, 'It may pass.', { category: 'unavailable', retryable: true });
+      expect(await end(run(Array.from({ length: 9 }, () => costly)))).to.equal(costly);
+      expect(attempts).to.have.length(most);
+    });
+  }
+
+  it('a refusal for want of room is met twenty times, if there is time', async () => {
+    const busy = new DelegateError('servicenow.busy', 'No room.', { category: 'throttled', retryable: true });
+    expect(await end(run(Array.from({ length: 30 }, () => busy)))).to.equal(busy);
+    expect(attempts).to.have.length(20);
+  });
+
+  it('what the caller answers otherwise is met once', async () => {
+    const failure = passing();
+    expect(await end(run([failure], { except: (error) => error === failure }))).to.equal(failure);
+    expect(attempts).to.have.length(1);
+    expect(waits).to.deep.equal([]);
+  });
+
   it('a failure that will not pass is met once', async () => {
     expect(await end(run([lasting]))).to.equal(lasting);
     expect(attempts).to.have.length(1);
@@ -141,7 +166,7 @@ describe('retries of a read', () => {
         stop.abort(reason);
         return Promise.reject(passing());
       },
-      { clock, random: () => 0, signal: stop.signal, deadline: HOUR_MS },
+      { clock, random: () => 0, signal: stop.signal, deadline: HOUR_MS, onWait: () => {} },
     );
     expect(await work.catch((thrown: unknown) => thrown)).to.equal(reason);
     expect(clock.pending).to.equal(0);

@@ -1,46 +1,19 @@
 import { z } from 'zod';
 import { wireErrorSchema } from '../../../protocol/messages.ts';
-import { DelegateError, wrap } from '../../../kit/errors.ts';
 import { toTimestamp } from '../../../kit/time.ts';
-import { defineTask, type TaskContext, type TaskType } from '../../connector.ts';
+import { defineTask, type TaskType } from '../../connector.ts';
 import type { Row } from '../answer.ts';
 import { changeWindowSchema } from '../approval/change-window.ts';
 import { approvalCriteriaSchema, rejectionCriteriaSchema } from '../approval/criteria.ts';
 import { decide, fieldsNeeded } from '../approval/decide.ts';
-import { fieldMissing, fieldNameSchema, shownOf, type TicketFields } from '../approval/ticket.ts';
-import type { ServiceNowClient } from '../client.ts';
+import { fieldMissing, shownOf, type TicketFields } from '../approval/ticket.ts';
+import { ticketWarnings, WARNING_FIELDS } from '../approval/warnings.ts';
 import { assertConnectorAllowed, openClient, settingsWarnings, type ServiceNowRuntime } from '../runtime.ts';
 import { connectorSchema } from '../schema.ts';
+import { ticketSchema } from '../tickets/ticket-name.ts';
 
 /** What the summary shows of every ticket, criteria or not. */
 const SUMMARY_FIELDS = ['number', 'sys_id', 'sys_updated_on'] as const;
-
-const ticketSchema = z
-  .object({
-    type: fieldNameSchema,
-    number: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 letters, digits, "_" or "-"')
-      .optional(),
-    sysId: z
-      .string()
-      .regex(/^[0-9a-f]{32}$/, 'must be 32 hexadecimal digits')
-      .optional(),
-  })
-  .transform((ticket, context): TicketName => {
-    const { type, number, sysId } = ticket;
-    if (number !== undefined && sysId === undefined) return { type, field: 'number', asked: number };
-    if (sysId !== undefined && number === undefined) return { type, field: 'sys_id', asked: sysId };
-    context.addIssue({ code: 'custom', path: ['number'], message: 'give either number or sysId' });
-    return z.NEVER;
-  });
-
-/** One ticket, by the one field that it was asked for with. */
-interface TicketName {
-  type: string;
-  field: 'number' | 'sys_id';
-  asked: string;
-}
 
 const inputSchema = z.object({
   connector: connectorSchema,
@@ -109,18 +82,27 @@ export function approvalCheck(runtime: ServiceNowRuntime): TaskType {
       };
       const wanted = new Set([...SUMMARY_FIELDS, ...fieldsNeeded(question)]);
       const { client, authentication } = await openClient(connector, runtime, context);
-      const row = await readTicket(client, ticket, wanted, context);
+      const asked = new Set([...wanted, ...WARNING_FIELDS]);
+      const row = await runtime.tickets.read(client, ticket, asked, context);
       const fields = ticketFields(row, runtime.deps.scrub);
       const missing = [...wanted].find((name) => !fields.has(name));
       if (missing !== undefined) {
-        throw fieldMissing(missing, ticket.type, await readableFields(client, ticket, context));
+        const readable = await runtime.readableFields.of(client, ticket, context);
+        throw fieldMissing(missing, ticket.type, readable);
       }
       const now = context.clock.now();
-      const shown = Object.fromEntries([...fields].map(([name, field]) => [name, shownOf(field)]));
+      const answer = decide({ ...question, fields, now });
+      const shown = Object.fromEntries(
+        [...fields].flatMap(([name, field]) => (wanted.has(name) ? [[name, shownOf(field)] as const] : [])),
+      );
       const text = (name: string): string => shown[name]?.value ?? '';
-      const warnings = [...settingsWarnings(connector), ...authentication.warnings()];
+      const warnings = [
+        ...settingsWarnings(connector),
+        ...authentication.warnings(),
+        ...ticketWarnings(question, answer, fields),
+      ];
       return {
-        ...decide({ ...question, fields, now }),
+        ...answer,
         ticket: {
           type: ticket.type,
           number: text('number'),
@@ -143,107 +125,6 @@ function ticketFields(row: Row, scrub: (text: string) => string): TicketFields {
       const shown = { value: scrub(value), displayValue: scrub(displayValue) };
       return [name, { value, displayValue, shown }];
     }),
-  );
-}
-
-/** Exactly the row that was asked for. Anything else is an error, because a decision would be about a stranger. */
-async function readTicket(
-  client: ServiceNowClient,
-  ticket: TicketName,
-  fields: ReadonlySet<string>,
-  context: TaskContext,
-): Promise<Row> {
-  const rows = await readRows(client, ticket, { sysparm_fields: [...fields].join(',') }, context);
-  const [row, second] = rows;
-  if (row === undefined) throw notFound(ticket);
-  // ServiceNow drops a condition that it doesn't understand and then answers with any rows at all.
-  if (rows.some((candidate) => candidate[ticket.field]?.value !== ticket.asked)) {
-    throw row[ticket.field] === undefined
-      ? fieldMissing(ticket.field, ticket.type)
-      : filterNotApplied(ticket);
-  }
-  if (second !== undefined) throw ambiguous(ticket);
-  return row;
-}
-
-/**
- * The names that this user can read of the ticket, to propose one for a name that it can't. None if this second
- * look fails: what is known already must not be hidden behind it.
- */
-async function readableFields(
-  client: ServiceNowClient,
-  ticket: TicketName,
-  context: TaskContext,
-): Promise<string[]> {
-  try {
-    const [row] = await readRows(client, ticket, {}, context);
-    return Object.keys(row ?? {});
-  } catch (thrown) {
-    context.signal.throwIfAborted();
-    context.log.info({ code: wrap(thrown).code }, 'no field names can be proposed');
-    return [];
-  }
-}
-
-async function readRows(
-  client: ServiceNowClient,
-  ticket: TicketName,
-  selection: Readonly<Record<string, string>>,
-  context: TaskContext,
-): Promise<Row[]> {
-  const { rows } = await client.readTable(
-    {
-      table: ticket.type,
-      // Two, so that a number that exists twice shows.
-      maxRows: 2,
-      params: {
-        // The schema lets no character through that means something in an encoded query.
-        sysparm_query: `${ticket.field}=${ticket.asked}^ORDERBYsys_id`,
-        sysparm_display_value: 'all',
-        sysparm_exclude_reference_link: 'true',
-        sysparm_no_count: 'true',
-        sysparm_suppress_pagination_header: 'true',
-        ...selection,
-      },
-    },
-    context,
-  );
-  return rows;
-}
-
-function describe(ticket: TicketName): string {
-  return `${ticket.type} ${ticket.asked}`;
-}
-
-function notFound(ticket: TicketName): DelegateError {
-  return new DelegateError(
-    'servicenow.ticket-not-found',
-    `${describe(ticket)} does not exist, or is not visible to this user.`,
-    {
-      category: 'not-found',
-      hint: 'Check ticket type and number, and that the integration user may read it (sn_change_read, sn_incident_read or itil).',
-      details: { type: ticket.type, asked: ticket.asked },
-    },
-  );
-}
-
-function ambiguous(ticket: TicketName): DelegateError {
-  return new DelegateError('servicenow.ticket-ambiguous', `${describe(ticket)} exists more than once.`, {
-    category: 'not-found',
-    hint: 'Give its sysId instead of its number.',
-    details: { type: ticket.type, asked: ticket.asked },
-  });
-}
-
-function filterNotApplied(ticket: TicketName): DelegateError {
-  return new DelegateError(
-    'servicenow.filter-not-applied',
-    `ServiceNow answered with another row than ${describe(ticket)}.`,
-    {
-      category: 'invalid-input',
-      hint: `Check that the table ${ticket.type} has a field ${ticket.field}: ServiceNow ignores conditions on fields that it doesn't know.`,
-      details: { type: ticket.type, asked: ticket.asked },
-    },
   );
 }
 

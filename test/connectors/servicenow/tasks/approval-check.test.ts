@@ -62,7 +62,7 @@ describe('servicenow.approval.check', () => {
   });
 
   describe('the request', () => {
-    it('is one GET for that very ticket, with nothing but the fields that are needed', async () => {
+    it('is one GET for that very ticket, with nothing but the fields that answer and warnings need', async () => {
       await check({
         ticket: change(SEED.changes.windowOpen),
         approvalCriteria: keyValues(['state', 'equals', 'Implement'], ['risk', 'not equals', 'High']),
@@ -90,6 +90,9 @@ describe('servicenow.approval.check', () => {
         'approval',
         'start_date',
         'end_date',
+        // What may be warned of.
+        'on_hold',
+        'active',
       ]);
     });
 
