@@ -25,7 +25,7 @@ import {
   type Report,
 } from '../../../support/servicenow.ts';
 import { leavesNothingOpen } from '../../../support/open-handles.ts';
-import { expectFailure } from './report.ts';
+import { checkOf, expectFailure } from './report.ts';
 import { certificatesFor } from '../../../support/certificates.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
@@ -70,7 +70,7 @@ describe('servicenow.connector.validate, before the API is called', () => {
       bench.surroundings.secrets.clear();
       const report = await bench.validate(auth);
       const summary = expectFailure(report, 'secret-not-found');
-      expect(summary).to.match(/^auth\.spec\.passwordRef: /);
+      expect(summary).to.match(/^Secret: auth\.spec\.passwordRef: .*; set it\.$/);
       expect(steps(report)).to.deep.equal([
         'secrets failed',
         'network passed',
@@ -79,6 +79,21 @@ describe('servicenow.connector.validate, before the API is called', () => {
         'clock skipped',
       ]);
       expect(tableCalls(bench.instance)).to.deep.equal([]);
+    });
+
+    it('each one that does not resolve is an error of its own, and none shows a value', async () => {
+      const auth = bench.byRefreshToken({ clientSecretRef: 'Sommer 2026!' });
+      bench.surroundings.secrets.delete('refresh-token');
+      const report = await bench.validate(auth);
+      expect(report.errors.map(({ code, details }) => [code, details?.['field']])).to.deep.equal([
+        ['secret-reference-invalid', 'auth.spec.clientSecretRef'],
+        ['secret-not-found', 'auth.spec.refreshTokenRef'],
+      ]);
+      expect(report.errorSummary).to.match(/^Secret: auth\.spec\.clientSecretRef: .* \(and 1 more\)\.$/);
+      expect(checkOf(report, 'secrets')?.detail)
+        .to.contain('auth.spec.clientSecretRef: ')
+        .and.contain('auth.spec.refreshTokenRef: ');
+      expect(JSON.stringify(report)).not.to.match(/Sommer|client-secret-of/);
     });
 
     it('with AD FS, key material and token are skipped too', async () => {
@@ -162,6 +177,76 @@ describe('servicenow.connector.validate, before the API is called', () => {
       );
     });
 
+    it('a token server on the same origin is looked at once', async () => {
+      const { checks } = await bench.validate(bench.byRefreshToken());
+      const { host } = new URL(bench.instance.url);
+      expect(checks.find(({ id }) => id === 'network')?.detail).to.equal(`${host} at 127.0.0.1, no TLS`);
+    });
+
+    it('neither is reached: both are named, each by an error of its own', async () => {
+      const [instance, tokens] = [await listen(() => undefined), await listen(() => undefined)];
+      await instance[Symbol.asyncDispose]();
+      await tokens[Symbol.asyncDispose]();
+      const auth = bench.byRefreshToken({ tokenUrl: `${tokens.url}/token` });
+      const report = await bench.validate(auth, { url: instance.url });
+      const hosts = [instance, tokens].map(({ url }) => new URL(url).host);
+      expect(report.errors.map(({ code, details }) => [code, details?.['host']])).to.deep.equal(
+        hosts.map((host) => ['network.refused', host]),
+      );
+      expect(checkOf(report, 'network')?.detail).to.equal(
+        hosts.map((host) => `${host} refused the connection`).join('; '),
+      );
+      expect(report.errorSummary).to.match(
+        new RegExp(`^Network: ${hosts[0]} refused the connection; .* \\(and 1 more\\)\\.$`),
+      );
+    });
+
+    it('ServiceNow is not reached: the token is asked for all the same, and what works is told', async () => {
+      const gone = await listen(() => undefined);
+      await gone[Symbol.asyncDispose]();
+      const report = await bench.validate(bench.byRefreshToken(), { url: gone.url });
+      expectFailure(report, 'network.refused');
+      expect(checkOf(report, 'network')?.detail).to.contain(
+        `${new URL(bench.instance.url).host} at 127.0.0.1, no TLS`,
+      );
+      expect(steps(report)).to.include.members(['network failed', 'token passed', 'api skipped']);
+    });
+
+    for (const [days, status, codes] of [
+      [29, 'warned', ['network.certificate-expires-soon']],
+      [31, 'passed', []],
+    ] as const) {
+      it(`a server's certificate that ends in ${days} days: ${status}`, async () => {
+        const validTo = new Date(Date.now() + days * DAY_MS).toISOString();
+        await using secured = await openBench({
+          http: (real) => ({
+            send: real.send,
+            probe: () =>
+              Promise.resolve({
+                address: '192.0.2.7',
+                tls: { protocol: 'TLSv1.3', subject: 'a', issuer: 'b', validTo },
+              }),
+          }),
+        });
+        const { host } = new URL(secured.instance.url);
+        const report = await secured.validate(secured.asUser('svc_deploy'));
+        expect(report.status).to.equal('SUCCESS');
+        expect(checkOf(report, 'network')?.status).to.equal(status);
+        expect(report.warnings.map(({ code }) => code)).to.deep.equal(codes);
+        if (status === 'passed') return;
+        expect(report.warnings[0]).to.deep.include({
+          message: `The TLS certificate of ${host} ends on ${validTo.slice(0, 10)}.`,
+          details: { host, validTo },
+        });
+      });
+    }
+
+    it('a port that speaks no TLS is told apart from one that does not answer', async () => {
+      const url = bench.instance.url.replace('http:', 'https:');
+      const report = await bench.validate(bench.asUser('svc_deploy'), { url });
+      expect(expectFailure(report, 'tls.handshake')).to.match(/^Network: .*TLS.*; /);
+    });
+
     it('over TLS the detail has protocol, subject, issuer and end of the certificate', async () => {
       await using secured = await openBench({
         http: (real) => ({
@@ -204,7 +289,7 @@ describe('servicenow.connector.validate, before the API is called', () => {
         tls: { key: stranger.pkcs8Pem, cert: stranger.certificatePem },
       });
       const report = await bench.validate(bench.asUser('svc_deploy'), { url: impostor.url });
-      expect(expectFailure(report, 'tls.untrusted')).to.contain('does not trust');
+      expect(expectFailure(report, 'tls.untrusted')).to.match(/^Certificate: .* does not trust; /);
       expect(report.errors[0]?.hint).to.contain('NODE_EXTRA_CA_CERTS');
       expect(impostor.journal()).to.deep.equal([]);
     });
@@ -272,6 +357,13 @@ describe('servicenow.connector.validate, before the API is called', () => {
       expect(checks.find(({ id }) => id === 'token')?.detail).to.equal('opaque token');
     });
 
+    it('is asked for anew: what was got before proves nothing of today', async () => {
+      const auth = bench.byRefreshToken();
+      await bench.validate(auth);
+      await bench.validate(auth);
+      expect(tokenCalls(bench.instance)).to.have.length(2);
+    });
+
     it('refused by its server: what needs it is skipped', async () => {
       await using adfs = await startFakeAdfs({ signing });
       const auth = joinAdfs(bench, adfs, own);
@@ -285,7 +377,8 @@ describe('servicenow.connector.validate, before the API is called', () => {
         'token failed',
         'api skipped',
         'access skipped',
-        'clock skipped',
+        // The token server's answer has a date as well.
+        'clock passed',
       ]);
       expect(tableCalls(bench.instance)).to.deep.equal([]);
     });
@@ -305,7 +398,7 @@ describe('servicenow.connector.validate, before the API is called', () => {
       bench.instance.users.update('svc_deploy', { active: false });
       const report = await bench.validate(auth);
       expectFailure(report, 'servicenow.not-authenticated');
-      expect(report.errors[0]?.hint).to.contain('issuer, audience and user claim');
+      expect(report.errors[0]?.hint).to.match(/issuer.*audience.*user claim/i);
       expect(steps(report)).to.include.members(['token passed', 'api failed', 'access skipped']);
       expect(report.checks.find(({ id }) => id === 'token')?.detail).to.contain('upn svc_deploy');
     });
