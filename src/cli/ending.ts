@@ -5,6 +5,10 @@ const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
 
 export type StopSignal = keyof typeof EXIT_CODES;
 
+export function exitCodeOf(signal: StopSignal): number {
+  return EXIT_CODES[signal];
+}
+
 /**
  * By the signal itself, as if it had never been handled: `process.exit` would wait for file calls on their way to the
  * disk, and a disk that does not answer is a good reason to send a second signal. The kernel spares process 1 of a
@@ -19,10 +23,15 @@ export function endNow(signal: StopSignal): never {
 /** For work that ignored its signal and still holds something open: nothing waits for it any more. */
 const LINGER_MS = 500;
 
-/** To be called when all that has to end has ended. The exit code stays what it is, unless a disk keeps it back. */
-export function endSoon(): void {
+/**
+ * To be called when all that has to end has ended. The exit code stays what it is, unless a disk or a name server
+ * keeps it back.
+ *
+ * @param signal by which the process ends in that case
+ */
+export function endSoon(signal: StopSignal = 'SIGTERM'): void {
   setTimeout(() => {
-    if (isThreadPoolBusy()) endNow('SIGTERM');
+    if (isThreadPoolBusy()) endNow(signal);
     process.exit();
   }, LINGER_MS).unref();
 }

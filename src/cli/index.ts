@@ -2,17 +2,17 @@
 import { ConfigurationError } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
 import { systemCode, wrap } from '../kit/errors.ts';
-import { HELP } from './help.ts';
+import { HELP, helpOf } from './help.ts';
 
-/** 0 done · 1 failed · 2 the command line or the configuration is wrong. */
-type ExitCode = 0 | 1 | 2;
-
-type Command = (args: readonly string[]) => Promise<ExitCode | void>;
+/** Resolves with the exit code: 0 done · 1 failed · 2 the command line or the configuration is wrong · the command's own. */
+type Command = (args: readonly string[]) => Promise<number | void>;
 
 /** Each is loaded when it is called: the delegate never loads the manager, nor anything of `dev/`. */
 const commands: Readonly<Record<string, Command>> = {
   run: async (args) => (await import('./run.ts')).run(args),
   config: async (args) => (await import('./config.ts')).config(args),
+  validate: async (args) => (await import('./validate.ts')).validate(args),
+  check: async (args) => (await import('./check.ts')).check(args),
   manager: async (args) => (await import('./manager.ts')).manager(args),
 };
 
@@ -25,7 +25,7 @@ const developmentCommands: Readonly<Record<string, Command>> = {
   'dev-delegate': async (args) => (await import('./dev-processes.ts')).devDelegate(args),
 };
 
-async function main([name = 'help', ...args]: readonly string[]): Promise<ExitCode> {
+async function main([name = 'help', ...args]: readonly string[]): Promise<number> {
   if (name === '--version' || name === 'version') {
     process.stdout.write(`${packageVersion()}\n`);
     return 0;
@@ -35,9 +35,8 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<ExitCo
     return 0;
   }
   if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(
-      name === 'config' || name === 'run' ? (await import('./config.ts')).settingsHelp() : HELP,
-    );
+    const settings = name === 'config' || name === 'run' ? (await import('./config.ts')).settingsHelp() : '';
+    process.stdout.write(`${helpOf(name) ?? HELP}${settings}`);
     return 0;
   }
   if (Object.hasOwn(commands, name)) return (await commands[name]?.(args)) ?? 0;
@@ -46,7 +45,7 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<ExitCo
   return 2;
 }
 
-async function develop(name: string, args: readonly string[]): Promise<ExitCode> {
+async function develop(name: string, args: readonly string[]): Promise<number> {
   try {
     return (await developmentCommands[name]?.(args)) ?? 0;
   } catch (thrown) {

@@ -1,0 +1,71 @@
+import { runLocalCommand, type LocalCommand } from './local/command.ts';
+import { readApprovalFile, withTicket } from './local/input-file.ts';
+import { untilSettled, type Ran } from './local/task.ts';
+import { approvalReport, approvalSchema, type Approval } from './report/approval.ts';
+
+/** Apart from those of failures, so that "not yet" is never taken for one. */
+const EXIT_CODES: Readonly<Record<Approval['decision'], number>> = { approved: 0, pending: 10, rejected: 11 };
+const FAILED = 1;
+const FAILED_FOR_NOW = 3;
+
+const DEFAULT_INTERVAL_S = 60;
+/** A look is a request to the instance; a manager does not look more often either. */
+const MIN_INTERVAL_S = 10;
+const MAX_INTERVAL_S = 3_600;
+/** A week: longer than an approval waits, and short enough to end. */
+const MAX_WAIT_S = 604_800;
+
+const command: LocalCommand = {
+  name: 'check',
+  task: 'servicenow.approval.check',
+  flags: {
+    ticket: 'text',
+    wait: { leastSeconds: 1, mostSeconds: MAX_WAIT_S },
+    interval: { leastSeconds: MIN_INTERVAL_S, mostSeconds: MAX_INTERVAL_S },
+  },
+  async readInput(source, flags) {
+    const approval = await readApprovalFile(source);
+    const number = flags.get('ticket');
+    return number === undefined ? approval : withTicket(approval, number);
+  },
+  async perform(look, { flags, clock, signal, onProgress }) {
+    const intervalS = Number(flags.get('interval') ?? DEFAULT_INTERVAL_S);
+    const waiting = {
+      forMs: Number(flags.get('wait') ?? 0) * 1_000,
+      intervalMs: intervalS * 1_000,
+      clock,
+      signal,
+    };
+    return await untilSettled(look, isOpen, waiting, (ran) => {
+      onProgress(`looking again in ${intervalS} s: ${whyOpen(ran)}`);
+    });
+  },
+  exitCodeOf: approvalExitCode,
+  report(output, terminal) {
+    const read = approvalSchema.safeParse(output);
+    return read.success ? approvalReport(read.data, terminal) : undefined;
+  },
+  noAnswer: 'There is no decision',
+};
+
+/** `servicenow-delegate check FILE`: one look at a ticket, or looks until there is a decision. */
+export async function check(args: readonly string[]): Promise<number> {
+  return await runLocalCommand(command, args);
+}
+
+/** 0 approved · 10 pending · 11 rejected · 1 failed for good · 3 failed, and may succeed later. */
+export function approvalExitCode({ outcome, answer }: Ran): number {
+  if (outcome.outcome === 'succeeded') return EXIT_CODES[approvalSchema.parse(answer).decision];
+  return outcome.error.retryable ? FAILED_FOR_NOW : FAILED;
+}
+
+/** Whether another look may tell more. */
+function isOpen({ outcome, answer }: Ran): boolean {
+  if (outcome.outcome !== 'succeeded') return outcome.error.retryable;
+  return approvalSchema.parse(answer).decision === 'pending';
+}
+
+/** Scrubbed by whoever prints it. */
+function whyOpen({ outcome, answer }: Ran): string {
+  return outcome.outcome === 'succeeded' ? approvalSchema.parse(answer).reason : outcome.error.message;
+}

@@ -1,0 +1,115 @@
+/** Text in the columns of a terminal: nothing here knows what is reported. */
+
+/** What a colour says. */
+export type Tone = 'good' | 'bad' | 'warning' | 'faint' | 'strong';
+
+export interface Terminal {
+  /** Columns. */
+  readonly width: number;
+  readonly paint: (tone: Tone, text: string) => string;
+}
+
+const MIN_WIDTH = 40;
+/** Longer lines are harder to read than more of them. */
+const MAX_WIDTH = 120;
+/** Where nobody says how wide it is: a pipe, a file, a CI log. */
+const DEFAULT_WIDTH = 80;
+
+/** SGR codes (ECMA-48, 8.3.117) of the colours that every terminal has; themes decide how they look. */
+const SGR: Readonly<Record<Tone, readonly [on: number, off: number]>> = {
+  good: [32, 39],
+  bad: [31, 39],
+  warning: [33, 39],
+  faint: [2, 22],
+  strong: [1, 22],
+};
+
+export interface OutputStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  /** Node's own answer, which heeds NO_COLOR and a dumb terminal. */
+  hasColors?(): boolean;
+}
+
+/** Without colours unless it is a terminal that shows them and nobody has forbidden them. */
+export function terminalOf(stream: OutputStream): Terminal {
+  const isTerminal = stream.isTTY === true;
+  // A pseudo-terminal whose size nobody has set says 0.
+  const width = isTerminal && stream.columns !== 0 ? (stream.columns ?? DEFAULT_WIDTH) : DEFAULT_WIDTH;
+  const isColoured = isTerminal && stream.hasColors?.() === true;
+  return { width: Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, width)), paint: isColoured ? coloured : plain };
+}
+
+function coloured(tone: Tone, text: string): string {
+  const [on, off] = SGR[tone];
+  return `\u001B[${on}m${text}\u001B[${off}m`;
+}
+
+function plain(_tone: Tone, text: string): string {
+  return text;
+}
+
+/** A stranger's text cannot move the cursor, recolour the screen or turn the reading direction. */
+export function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+}
+
+const TWO_COLUMNS =
+  /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303F\uFF01-\uFF60]$/u;
+const NO_COLUMN = /^\p{M}$/u;
+
+/** Columns that the text takes. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += columnsOf(character);
+  return width;
+}
+
+function columnsOf(character: string): number {
+  if (character <= '~') return 1;
+  if (NO_COLUMN.test(character)) return 0;
+  return TWO_COLUMNS.test(character) ? 2 : 1;
+}
+
+export function padded(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - widthOf(text)));
+}
+
+/** Lines of at most `width` columns, at least one. An address stays whole, so that it can be clicked on. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of printable(text).split(/\s+/)) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (widthOf(longer) <= width) {
+      line = longer;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    const pieces = /^https?:/.test(word) ? [word] : piecesOf(word, width);
+    lines.push(...pieces.slice(0, -1));
+    line = pieces.at(-1) ?? '';
+  }
+  return [...lines, line];
+}
+
+function piecesOf(word: string, width: number): string[] {
+  const pieces: string[] = [];
+  let piece = '';
+  for (const character of word) {
+    if (widthOf(piece + character) > width) {
+      pieces.push(piece);
+      piece = '';
+    }
+    piece += character;
+  }
+  return [...pieces, piece];
+}
+
+/** Wrapped text with `first` before its first line, and as many spaces before the others. */
+export function hanging(first: string, text: string, width: number): string[] {
+  const indent = widthOf(first);
+  return wrapped(text, Math.max(1, width - indent)).map((line, index) =>
+    `${index === 0 ? first : ' '.repeat(indent)}${line}`.trimEnd(),
+  );
+}
