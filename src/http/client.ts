@@ -1,6 +1,7 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { isIP, Socket, type LookupFunction } from 'node:net';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
+import { TextDecoder } from 'node:util';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { Agent, buildConnector, errors, request } from 'undici';
 import { deferred } from '../kit/flow.ts';
@@ -78,7 +79,8 @@ export class HttpClient implements AsyncDisposable {
       });
       const headers = flatten(response.headers);
       const bytes = Buffer.from(await response.body.arrayBuffer());
-      return { status: response.statusCode, headers, body: this.#decode(bytes, headers).toString('utf8') };
+      const text = textOf(this.#unpack(bytes, headers, url), headers);
+      return { status: response.statusCode, headers, body: text };
     } catch (thrown) {
       signal.throwIfAborted();
       throw transportError(thrown, url);
@@ -151,7 +153,7 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /** We ask for no encoding, so only a server that doesn't listen comes here; its bytes count unpacked as well. */
-  #decode(bytes: Buffer, headers: Readonly<Record<string, string>>): Buffer {
+  #unpack(bytes: Buffer, headers: Readonly<Record<string, string>>, { host }: URL): Buffer {
     const maxOutputLength = this.#options.maxBodyBytes ?? MAX_BODY_BYTES;
     const encoding = (headers['content-encoding'] ?? 'identity').trim().toLowerCase();
     if (bytes.length === 0) return bytes;
@@ -167,9 +169,11 @@ export class HttpClient implements AsyncDisposable {
       case 'br':
         return brotliDecompressSync(bytes, { maxOutputLength });
       default:
-        throw httpError('http.broken-response', 'The answer has an encoding that nobody asked for.', {
+        // Not named: a header of a stranger may hold anything, in small letters a secret that nobody finds again.
+        throw httpError('http.broken-response', `${host} packed its answer in a way that nobody asked for.`, {
           retryable: false,
-          details: { contentEncoding: encoding.slice(0, 40) },
+          hint: 'Look for what compresses answers on the way, and have it heed Accept-Encoding.',
+          details: { host },
         });
     }
   }
@@ -179,6 +183,24 @@ export class HttpClient implements AsyncDisposable {
 function handshakeTimeout(cause: Error): Error {
   const code = 'ERR_TLS_HANDSHAKE_TIMEOUT';
   return Object.assign(new Error('the TLS handshake took too long', { cause }), { code });
+}
+
+/**
+ * In the character set that the answer names, or else in UTF-8: a letter that is misread would also hide a secret from
+ * whoever masks it.
+ */
+function textOf(bytes: Buffer, headers: Readonly<Record<string, string>>): string {
+  const label = /;\s*charset\s*=\s*"?([^\s";,]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8';
+  return decoderOf(label).decode(bytes);
+}
+
+function decoderOf(label: string): TextDecoder {
+  try {
+    return new TextDecoder(label);
+  } catch {
+    // No such character set: what nearly everybody means is the best guess.
+    return new TextDecoder();
+  }
 }
 
 function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {

@@ -43,7 +43,7 @@ export const HTTP_ERRORS = {
     retryable: true,
     means:
       'The request failed below HTTP for a reason that is not known here; its system code is in the message.',
-    remedy: 'Look the code up; the delegate log has the whole error.',
+    remedy: "Look the code up in the documentation of the delegate's system or of Node.js.",
   },
   'http.response-too-large': {
     category: 'bad-response',
@@ -78,7 +78,8 @@ export const HTTP_ERRORS = {
   },
   'tls.handshake': {
     category: 'unavailable',
-    means: 'The server answered, and the two sides did not agree on TLS: it speaks none, or another version.',
+    means:
+      'The server answered, and the two sides did not agree on TLS: it speaks none, or another version, or wants a certificate of the delegate.',
     remedy: 'Check that the port speaks TLS, and the protocol versions on both sides.',
   },
   'tls.handshake-timeout': {
@@ -130,6 +131,11 @@ const notHttp: Judgement = {
   code: 'http.broken-response',
   what: 'sent something that is not a valid HTTP answer',
 };
+const unpackable: Judgement = {
+  code: 'http.broken-response',
+  what: 'sent an answer that cannot be unpacked',
+  hint: 'Usually passes; if not, look for what compresses or changes answers on the way.',
+};
 const unsendable: Judgement = {
   code: 'http.request-invalid',
   what: 'was not asked: the request has a header that HTTP does not allow',
@@ -147,6 +153,16 @@ const otherHost: Judgement = {
   what: 'has a TLS certificate for another host name',
 };
 const handshake: Judgement = { code: 'tls.handshake', what: 'failed the TLS handshake' };
+const notTls: Judgement = {
+  code: 'tls.handshake',
+  what: 'answers with something that is not TLS',
+  hint: 'Check host and port: another protocol is spoken there, or a proxy answers in its place.',
+};
+const certificateWanted: Judgement = {
+  code: 'tls.handshake',
+  what: 'wants a TLS certificate of the delegate, which shows none',
+  hint: 'Let the requests of this delegate in without a client certificate.',
+};
 const handshakeTimeout: Judgement = {
   code: 'tls.handshake-timeout',
   what: 'accepted the connection and did not finish the TLS handshake in time',
@@ -195,32 +211,40 @@ const judgements: Readonly<Record<string, Judgement>> = {
   HOSTNAME_MISMATCH: otherHost,
   EPROTO: handshake,
   ERR_TLS_HANDSHAKE_TIMEOUT: handshakeTimeout,
+  ERR_SSL_WRONG_VERSION_NUMBER: notTls,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: certificateWanted,
 };
 
 /** Codes that come in families. */
 const families: readonly (readonly [prefix: string, judgement: Judgement])[] = [
   ['ERR_SSL_', handshake],
   ['ERR_TLS_', handshake],
-  ['Z_', notHttp],
+  ['Z_', unpackable],
   // What Node makes of Brotli's own names, such as `_ERROR_FORMAT_PADDING_1`.
-  ['ERR__ERROR_', notHttp],
+  ['ERR__ERROR_', unpackable],
 ];
 
 /** A failure below HTTP as a coded error that names the host and nothing else of the request. */
 export function transportError(thrown: unknown, url: URL): DelegateError {
   if (thrown instanceof DelegateError) return thrown;
   const code = systemCode(thrown);
-  // undici's parser gives its errors no code.
-  const judgement = thrown instanceof errors.HTTPParserError ? notHttp : judge(code);
+  // undici's parser gives its errors no code, but what it could not read: of an answer's body nothing is logged.
+  if (thrown instanceof errors.HTTPParserError) return told(notHttp, code, url, new Error(thrown.message));
+  const judgement = judge(code);
   if (judgement === undefined) {
     const message = `${url.host}: the request failed (${code ?? 'no code'}).`;
     return httpError('network.failed', message, { cause: thrown });
   }
+  return told(judgement, code, url, thrown);
+}
+
+function told(judgement: Judgement, code: string | undefined, { host }: URL, cause: unknown): DelegateError {
   const { what, code: kind, ...special } = judgement;
-  return httpError(kind, `${url.host} ${what}.`, {
+  return httpError(kind, `${host} ${what}.`, {
     ...special,
-    details: { host: url.host, ...(code === undefined ? {} : { systemCode: code }) },
-    cause: thrown,
+    details: { host, ...(code === undefined ? {} : { systemCode: code }) },
+    cause,
   });
 }
 

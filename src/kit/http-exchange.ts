@@ -15,7 +15,7 @@ export interface HttpResponse {
   status: number;
   /** Lower-case names; a repeated header is joined by ", ". */
   headers: Readonly<Record<string, string>>;
-  /** The whole body, decoded as UTF-8. */
+  /** The whole body, decoded by the character set that its content type names, or else as UTF-8. */
   body: string;
 }
 

@@ -340,10 +340,16 @@ function htmlForms(text: string): string[] {
   ];
 }
 
+/** Encoded once, and once more: a server may mirror the form that it was sent as a part of a URL. */
 function urlForms(text: string): string[] {
-  return [encodeURIComponent(text), new URLSearchParams({ v: text }).toString().slice(2)].flatMap(
-    (encoded) => [encoded, encoded.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())],
-  );
+  const once = urlEncoded(text);
+  const inLowerCase = once.map((form) => form.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase()));
+  return [...once, ...inLowerCase, ...once.flatMap(urlEncoded)];
+}
+
+/** As a part of a path, and as a form writes it. */
+function urlEncoded(text: string): string[] {
+  return [encodeURIComponent(text), new URLSearchParams({ v: text }).toString().slice(2)];
 }
 
 /** Hex, and base64 and base64url at each of the three byte offsets. */

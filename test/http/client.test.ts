@@ -227,6 +227,44 @@ describe('an answer', () => {
     });
   });
 
+  it('that is no HTTP is not in the error, nor beside it for a log to find', async () => {
+    await using server = await Listener.raw('HTTP/1.1 200 OK\r\nbad \u0000header: canary\r\n\r\n');
+    await using http = client();
+    const error = await failureOf(http.send(get(server.url())));
+    expect(error.code).to.equal('http.broken-response');
+    expect(inspect(error, { depth: 20, showHidden: true })).to.not.contain('canary');
+  });
+
+  it('in an encoding that nobody knows is refused, and what that header holds is not told', async () => {
+    await using server = await Listener.http((_, response) =>
+      response.writeHead(200, { 'content-encoding': 'CANARY' }).end('x'),
+    );
+    await using http = client();
+    const error = await failureOf(http.send(get(server.url())));
+    expect(error).to.include({ code: 'http.broken-response', retryable: false });
+    expect(error.message).to.equal(
+      `127.0.0.1:${server.port} packed its answer in a way that nobody asked for.`,
+    );
+    expect(inspect(error).toLowerCase()).to.not.contain('canary');
+  });
+
+  for (const [type, bytes] of [
+    ['text/html; charset=ISO-8859-1', Buffer.from('grün', 'latin1')],
+    ['text/html; Charset="windows-1252"', Buffer.from('grün', 'latin1')],
+    ['text/plain;charset=utf-16le', Buffer.from('grün', 'utf16le')],
+    ['text/plain;charset=nobody-knows', Buffer.from('grün')],
+    ['text/plain', Buffer.from('grün')],
+    ['application/json', Buffer.from('\uFEFFgrün')],
+  ] as const) {
+    it(`of type ${type} is read by its character set`, async () => {
+      await using server = await Listener.http((_, response) =>
+        response.writeHead(200, { 'content-type': type }).end(bytes),
+      );
+      await using http = client();
+      expect((await http.send(get(server.url()))).body).to.equal('grün');
+    });
+  }
+
   const text = 'packed though nobody asked';
   const packed: Record<string, [encoding: string, bytes: Buffer]> = {
     gzip: ['gzip', gzipSync(text)],

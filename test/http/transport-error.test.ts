@@ -54,6 +54,9 @@ describe('a failure below HTTP', () => {
     HOSTNAME_MISMATCH: ['tls.host-mismatch', 'unavailable', false],
     EPROTO: ['tls.handshake', 'unavailable', false],
     ERR_SSL_WRONG_VERSION_NUMBER: ['tls.handshake', 'unavailable', false],
+    ERR_SSL_PACKET_LENGTH_TOO_LONG: ['tls.handshake', 'unavailable', false],
+    ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: ['tls.handshake', 'unavailable', false],
+    ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: ['tls.handshake', 'unavailable', false],
     ERR_TLS_HANDSHAKE_TIMEOUT: ['tls.handshake-timeout', 'timeout', true],
     ERR_TLS_INVALID_PROTOCOL_VERSION: ['tls.handshake', 'unavailable', false],
   };
@@ -77,6 +80,25 @@ describe('a failure below HTTP', () => {
       'acme.example:8443 has a TLS certificate that has expired or is not valid yet.',
       'acme.example:8443 accepted the connection and did not finish the TLS handshake in time.',
     ]);
+  });
+
+  it('of TLS tells who speaks none, and who wants a certificate, from who speaks another version', () => {
+    const texts = [
+      'ERR_SSL_WRONG_VERSION_NUMBER',
+      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+    ].map((systemCode) => judged(systemCode).message);
+    expect(texts).to.deep.equal([
+      'acme.example:8443 answers with something that is not TLS.',
+      'acme.example:8443 wants a TLS certificate of the delegate, which shows none.',
+      'acme.example:8443 failed the TLS handshake.',
+    ]);
+  });
+
+  it('of a body that cannot be unpacked does not say that it is no HTTP', () => {
+    expect(judged('Z_DATA_ERROR').message).to.equal(
+      'acme.example:8443 sent an answer that cannot be unpacked.',
+    );
   });
 
   it('of a resolver that does not answer is told from a name that it does not know', () => {

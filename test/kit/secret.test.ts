@@ -62,6 +62,8 @@ describe('the redactor', () => {
     'within JSON within JSON': JSON.stringify(JSON.stringify(VALUE)).slice(3, -3),
     'within a URL': encodeURIComponent(VALUE),
     'within a form': new URLSearchParams({ v: VALUE }).toString().slice(2),
+    'within a form in a URL': encodeURIComponent(new URLSearchParams({ v: VALUE }).toString().slice(2)),
+    'within a URL in a URL': encodeURIComponent(encodeURIComponent(VALUE)),
     'in hexadecimal': Buffer.from(VALUE).toString('hex'),
   };
   for (const [where, form] of Object.entries(forms)) {

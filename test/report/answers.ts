@@ -11,6 +11,13 @@ export const ANSWERS: readonly ReportCase[] = [
     'servicenow.request-too-long',
   ),
   faultCase(
+    'S400b',
+    'Front end that wants a client certificate',
+    '400, page of nginx',
+    'client-certificate-400',
+    'servicenow.request-too-long',
+  ),
+  faultCase(
     'S401',
     "Token server's words from the API",
     '401 `{"error":"server_error"}`',

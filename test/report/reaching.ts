@@ -252,6 +252,13 @@ export const REACHING: readonly ReportCase[] = [
       return { url: server.url };
     },
   },
+  faultCase(
+    'A13d',
+    'Address that the instance does not have',
+    '404 "Requested URI does not represent any resource"',
+    'no-resource-404',
+    'servicenow.not-found',
+  ),
   {
     id: 'A13c',
     title: 'Something else that speaks JSON',

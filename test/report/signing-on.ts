@@ -5,7 +5,7 @@ import {
 } from '../../src/dev/fake-identity/index.ts';
 import type { Fault } from '../../src/dev/fake-identity/faults.ts';
 import { startOidcProvider } from '../support/oidc-provider.ts';
-import { joinAdfs, QUESTION, type AuthInput } from '../support/servicenow.ts';
+import { joinAdfs, listen, QUESTION, type AuthInput } from '../support/servicenow.ts';
 import { once } from './once.ts';
 import { faultCase, ONE_ATTEMPT_MS, type Look, type ReportCase, type Scene } from './case.ts';
 
@@ -64,7 +64,7 @@ function refreshCase(
   title: string,
   server: string,
   expected: string,
-  arrange: (scene: Scene) => Look | void | Promise<void>,
+  arrange: (scene: Scene) => Look | void | Promise<Look | void>,
   more: Partial<ReportCase> = {},
 ): ReportCase {
   return {
@@ -78,6 +78,20 @@ function refreshCase(
     },
     ...more,
   };
+}
+
+/** A token server that says one thing to everybody. */
+async function tokenServerSaying(
+  { bench, keep }: Scene,
+  status: number,
+  said: Readonly<Record<string, unknown>>,
+): Promise<Look> {
+  const server = keep(
+    await listen((_request, response) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said)),
+    ),
+  );
+  return { auth: bench.byRefreshToken({ tokenUrl: `${server.url}/token` }) };
 }
 
 export const SIGNING_ON: readonly ReportCase[] = [
@@ -160,6 +174,43 @@ export const SIGNING_ON: readonly ReportCase[] = [
       bench.instance.profile.update({ oauthErrors: 'rfc' });
       bench.surroundings.secrets.set('refresh-token', 'one-that-has-expired');
     },
+  ),
+  refreshCase(
+    'B17e',
+    'Grant type switched off',
+    '400 `{"error":"unsupported_grant_type"}`',
+    'token.unsupported-grant-type',
+    (scene) => tokenServerSaying(scene, 400, { error: 'unsupported_grant_type' }),
+  ),
+  refreshCase(
+    'B17f',
+    'Scope that the client may not ask for',
+    '400 `{"error":"invalid_scope"}`',
+    'token.invalid-scope',
+    (scene) => tokenServerSaying(scene, 400, { error: 'invalid_scope' }),
+  ),
+  refreshCase(
+    'B17g',
+    'Okta: refresh token expired',
+    '400 `{"error":"invalid_grant"}`, in words of its own',
+    'token.invalid-grant',
+    (scene) =>
+      tokenServerSaying(scene, 400, {
+        error: 'invalid_grant',
+        error_description: 'The refresh token is invalid or expired.',
+      }),
+  ),
+  refreshCase(
+    'B17h',
+    'Bearer that ServiceNow does not know',
+    '200 with an opaque token, then 401',
+    'servicenow.not-authenticated',
+    (scene) =>
+      tokenServerSaying(scene, 200, {
+        access_token: 'a-token-of-another-server',
+        token_type: 'Bearer',
+        expires_in: 1_800,
+      }),
   ),
   refreshCase(
     'B18',
@@ -292,6 +343,13 @@ export const SIGNING_ON: readonly ReportCase[] = [
         userField: 'user_name',
       });
     },
+  ),
+  adfsCase(
+    'B24b',
+    'AD FS grants, ServiceNow knows no such user',
+    '401 "User Not Authenticated" to a bearer',
+    'servicenow.not-authenticated',
+    ({ bench }) => void bench.instance.users.update('svc_deploy', { active: false }),
   ),
   adfsFault('B25', 'AD FS fails', '400 server_error', 'server-error', 'token.unavailable'),
   adfsFault(

@@ -11,7 +11,7 @@ export const SERVICENOW_ERRORS = {
   'servicenow.request-too-long': {
     category: 'invalid-input',
     means:
-      'The request was refused before ServiceNow read it: by HTTP 413, 414 or 431, or by a page of its servlet container with HTTP 400. Its URL is too long.',
+      'The request was refused before ServiceNow read it: by HTTP 413, 414 or 431, or by a page with HTTP 400. Its URL is usually too long; the words of the page are in the message.',
     remedy: 'Use fewer fields in the criteria. If they are few, check serviceNowUrl.',
   },
   'servicenow.not-authenticated': {
@@ -43,7 +43,7 @@ export const SERVICENOW_ERRORS = {
   'servicenow.not-found': {
     category: 'not-found',
     means:
-      'HTTP 404, and not in the form of the API, which answers so when a record is missing: whoever answered has no such address.',
+      'HTTP 404, and not as the API says that a record is missing: whoever answered has no such address.',
     remedy:
       'Check the path in serviceNowUrl, and whether a proxy or gateway answers in the place of ServiceNow.',
   },

@@ -1,4 +1,5 @@
 import type { DelegateError, ErrorFacts } from '../../kit/errors.ts';
+import { MASK } from '../../kit/secret.ts';
 import type { JwtFacts } from '../../oauth/jwt-facts.ts';
 import { SERVICENOW_ERRORS, type ServiceNowErrorCode } from './error-kinds.ts';
 import { failure, failureInWords, hostOf, userOf, type Refusal, type RequestFacts } from './refusal.ts';
@@ -20,11 +21,29 @@ const addressRefused = ofTarget(
   'servicenow.address-refused',
   'this delegate is refused, whoever its user is',
 );
-const notFound = ofTarget('servicenow.not-found', 'whoever answered has no such address');
+
+function notFound(refusal: Refusal, request: RequestFacts): DelegateError {
+  const who = refusal.isEnvelope ? 'ServiceNow' : 'whoever answered';
+  return failureInWords('servicenow.not-found', `${request.target}: ${who} has no such address`, refusal);
+}
+
+/**
+ * The servlet container, which reads the request before ServiceNow does, says so to a request line too long. A front
+ * end that misses a client certificate does, too; its words, which are passed on, tell.
+ */
+function refusedUnread(refusal: Refusal, request: RequestFacts): DelegateError {
+  return failureInWords(
+    'servicenow.request-too-long',
+    `${request.target}: a web page refuses the request unread, usually because it is too long`,
+    refusal,
+    {
+      hint: 'The page says why: if something is too long, use fewer fields in the criteria; otherwise check serviceNowUrl, and what stands between the delegate and ServiceNow.',
+    },
+  );
+}
 
 function invalidRequest(refusal: Refusal, request: RequestFacts): DelegateError {
-  // The servlet container, which reads the request before ServiceNow does, says so to a request line too long.
-  if (refusal.isPage) return tooLong(refusal, request);
+  if (refusal.isPage) return refusedUnread(refusal, request);
   return failureInWords(
     'servicenow.invalid-request',
     `${request.target}: ServiceNow refused the request as invalid`,
@@ -81,11 +100,12 @@ function notAuthenticated(refusal: Refusal, request: RequestFacts): DelegateErro
   );
 }
 
+const OPAQUE_TOKEN_HINT =
+  "Check that the token's user exists, is active and not locked. The token server gave the token, and ServiceNow does not accept it: if that server is not ServiceNow itself, compare issuer, audience and user claim with the OIDC entity in ServiceNow.";
+
 /** ServiceNow says nothing of what it dislikes about a token, so what can be compared is laid side by side. */
 function bearerHint(token: JwtFacts | undefined): string {
-  if (token === undefined) {
-    return 'The token server gave the token, but ServiceNow does not accept it: compare issuer, audience and user claim with the OIDC entity, and check that the user exists, is active and not locked.';
-  }
+  if (token === undefined) return OPAQUE_TOKEN_HINT;
   const { issuer = 'none', audience, expiresAt = 'never', userClaims } = token;
   const claims = Object.entries(userClaims).map(([name, value]) => `${name} ${value}`);
   const says = [
@@ -93,8 +113,10 @@ function bearerHint(token: JwtFacts | undefined): string {
     `audience ${audience.join(' and ') || 'none'}`,
     `expires ${expiresAt}`,
     `user by ${claims.join(', ') || 'no known claim'}`,
-  ];
-  return `The token says: ${says.join('; ')}. Compare three settings of the OIDC entity in ServiceNow: its metadata URL must be that of this issuer, its client ID must be this audience, and its user claim and field must lead to a user that exists, is active and not locked.`;
+  ].join('; ');
+  // AD FS makes the resource id the audience, and that is a secret of the connector.
+  const masked = says.includes(MASK) ? ` ${MASK} is a value of the connector's own secrets.` : '';
+  return `Compare three settings of the OIDC entity in ServiceNow with the token: metadata URL with issuer, client ID with audience, user claim and field with a user who is active. The token says: ${says}.${masked}`;
 }
 
 const BY_STATUS: ReadonlyMap<number, Judge> = new Map([

@@ -90,5 +90,5 @@ function notJson(refusal: Refusal, request: RequestFacts): DelegateError {
 
 function targetOf(location: string | undefined, base: string): URL | undefined {
   const target = location !== undefined && URL.canParse(location, base) ? new URL(location, base) : undefined;
-  return target !== undefined && /^https?:$/.test(target.protocol) ? target : undefined;
+  return target?.protocol === 'https:' || target?.protocol === 'http:' ? target : undefined;
 }

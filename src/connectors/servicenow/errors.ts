@@ -5,7 +5,7 @@ import { serviceNowError } from './error-kinds.ts';
 import { judgeByStatus } from './errors-by-status.ts';
 import { judgeElsewhere } from './errors-elsewhere.ts';
 import { envelopeText, evidenceOf, jsonOrUndefined } from './evidence.ts';
-import { quoted, type RequestFacts } from './refusal.ts';
+import { quoted, type Refusal, type RequestFacts } from './refusal.ts';
 
 export type { RequestFacts };
 
@@ -26,9 +26,17 @@ export function judge(outcome: Outcome, request: RequestFacts): Judgement {
     return judgeJson(response, request);
   }
   const refusal = { ...response, ...evidenceOf(response, request.scrub) };
-  // Version 1 of the Table API answers so when nothing matches (KB0551763).
-  if (refusal.status === 404 && refusal.isEnvelope) return { records: [] };
+  if (isEmptyList(refusal)) return { records: [] };
   return { error: judgeElsewhere(refusal, request) ?? judgeByStatus(refusal, request) };
+}
+
+/**
+ * Version 1 of the Table API answers so when nothing matches (KB0551763). An address that is none of the API has the
+ * same status and the same form, and there only the words are different: "Requested URI does not represent any
+ * resource". Taken for an empty list, it would let a wrong serviceNowUrl pass as a ticket that nobody has created.
+ */
+function isEmptyList({ status, isEnvelope, serverText = '' }: Refusal): boolean {
+  return status === 404 && isEnvelope && !/\bURI\b/.test(serverText);
 }
 
 // --- no answer ------------------------------------------------------------------------------------------------

@@ -48,7 +48,9 @@ export function evidenceOf(response: HttpResponse, scrub: Scrub): Evidence {
     serverText,
     isEnvelope: envelope !== undefined,
     bodyStart:
-      isRead && serverText === undefined && !mayHoldRecords ? firstWords(body, isPage, scrub) : undefined,
+      isRead && serverText === undefined && !mayHoldRecords
+        ? firstWords(json === undefined ? body : JSON.stringify(json), isPage, scrub)
+        : undefined,
   };
 }
 
@@ -66,8 +68,7 @@ function oauthErrorText(json: unknown, scrub: Scrub): string | undefined {
 }
 
 function xmlEnvelopeText(body: string, scrub: Scrub): string | undefined {
-  const error = XML_ENVELOPE.exec(body)?.[1];
-  if (error === undefined) return undefined;
+  const error = XML_ENVELOPE.exec(body)?.[1] ?? '';
   const texts = [/<message>([^<]*)</, /<detail>([^<]*)</].map((tag) => tag.exec(error)?.[1]);
   return joined(
     texts.map((text) => (text === undefined || text === '' ? undefined : decodeReferences(text))),
@@ -80,7 +81,7 @@ function joined(texts: readonly (string | null | undefined)[], scrub: Scrub): st
   return text.length > MAX_READ_CHARS ? undefined : boundedWords(scrub(text), MAX_SERVER_TEXT);
 }
 
-/** Scrubbed before anything is cut out. */
+/** Scrubbed before anything is cut out. JSON comes written anew: a search for secrets knows one way of doing that. */
 function firstWords(body: string, isPage: boolean, scrub: Scrub): string | undefined {
   const scrubbed = scrub(body);
   return boundedWords(isPage ? wordsOf(scrubbed, scrub) : scrubbed, MAX_BODY_START);
@@ -102,6 +103,9 @@ function textOf(markup: string, scrub: Scrub): string {
     .trim();
 }
 
+/** Of Unicode. */
+const MAX_CODE_POINT = 0x10_ffff;
+
 const NAMED_REFERENCES: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
@@ -113,10 +117,12 @@ const NAMED_REFERENCES: Readonly<Record<string, string>> = {
 /** The character references that are usual in an error's text (HTML, section 13.5); others stay as they are. */
 function decodeReferences(text: string): string {
   return text.replaceAll(
-    /&(?:(amp|lt|gt|quot|apos)|#(\d{1,5})|#x([\da-f]{1,4}));/gi,
-    (written, name?: string, decimal?: string, hex?: string) => {
+    /&(?:(amp|lt|gt|quot|apos)|#(\d{1,7}|x[\da-f]{1,6}));/gi,
+    (written, name: string | undefined, number: string) => {
       if (name !== undefined) return NAMED_REFERENCES[name.toLowerCase()] ?? written;
-      return String.fromCharCode(decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal));
+      // In front of an x a nought makes it hexadecimal; in front of a digit it changes nothing.
+      const codePoint = Number(`0${number}`);
+      return codePoint <= MAX_CODE_POINT ? String.fromCodePoint(codePoint) : written;
     },
   );
 }

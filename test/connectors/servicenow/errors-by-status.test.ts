@@ -18,6 +18,8 @@ import {
 const JSON_TYPE = 'application/json';
 const FOREIGN_HINT =
   "The answer is not in the form of ServiceNow's API: check serviceNowUrl, and what stands between the delegate and ServiceNow.";
+const UNREAD_HINT =
+  'The page says why: if something is too long, use fewer fields in the criteria; otherwise check serviceNowUrl, and what stands between the delegate and ServiceNow.';
 const RULE = '75bbdf8a53f2201050a0ddeeff7b12b7';
 const NOT_ACCEPTED = 'example.service-now.com does not accept the credentials of user svc_deploy.';
 
@@ -97,11 +99,21 @@ const ROWS: Readonly<Record<string, [response: HttpResponse, verdict: Verdict]>>
     page(400, '<pre>java.lang.IllegalArgumentException: Request header is too large</pre>', {}, 'HTTP 400'),
     {
       code: 'servicenow.request-too-long',
-      message: `${TARGET}: the request is too long for ServiceNow: "HTTP 400 java.lang.IllegalArgumentException: Request header is too large".`,
+      message: `${TARGET}: a web page refuses the request unread, usually because it is too long: "HTTP 400 java.lang.IllegalArgumentException: Request header is too large".`,
+      hint: UNREAD_HINT,
       details: {
         contentType: 'text/html',
         bodyStart: 'HTTP 400 java.lang.IllegalArgumentException: Request header is too large',
       },
+    },
+  ],
+  '400 page of a front end that misses a client certificate: its words tell': [
+    page(400, '<center>No required SSL certificate was sent</center>', {}, '400'),
+    {
+      code: 'servicenow.request-too-long',
+      message: `${TARGET}: a web page refuses the request unread, usually because it is too long: "400 No required SSL certificate was sent".`,
+      hint: UNREAD_HINT,
+      details: { contentType: 'text/html', bodyStart: '400 No required SSL certificate was sent' },
     },
   ],
   // 401
@@ -215,6 +227,17 @@ const ROWS: Readonly<Record<string, [response: HttpResponse, verdict: Verdict]>>
       details: { contentType: JSON_TYPE, bodyStart: '{"message":"no such route"}' },
     },
   ],
+  '404 of the API for an address that it does not have: no empty list': [
+    envelope(404, 'Requested URI does not represent any resource: /now/table', null),
+    {
+      code: 'servicenow.not-found',
+      message: `${TARGET}: ServiceNow has no such address: "Requested URI does not represent any resource: /now/table".`,
+      details: {
+        contentType: JSON_TYPE,
+        serverText: 'Requested URI does not represent any resource: /now/table',
+      },
+    },
+  ],
   '404 with an empty body': [
     answer(404, '', ''),
     {
@@ -302,6 +325,24 @@ const ROWS: Readonly<Record<string, [response: HttpResponse, verdict: Verdict]>>
       details: { contentType: 'no known content type', retryAfterMs: 0 },
     },
   ],
+  ...Object.fromEntries(
+    ['1795456830x', 'x1795456830'].map((reset) => [
+      `429 whose time is ${reset}`,
+      [
+        answer(429, '', '', {
+          date: 'Mon, 23 Nov 2026 18:00:00 GMT',
+          'x-ratelimit-reset': reset,
+          'x-ratelimit-rule': RULE,
+        }),
+        {
+          code: 'servicenow.rate-limited',
+          message: 'example.service-now.com: a rate limit rule stops this user.',
+          hint: `Raise the rate limit rule for the integration user, or poll less often. It is the rule ${RULE} in sys_rate_limit_rules.`,
+          details: { contentType: 'no known content type' },
+        },
+      ],
+    ]),
+  ),
   '429 whose time cannot be read': [
     answer(429, '', '', {
       date: 'Mon, 23 Nov 2026 18:00:00 GMT',
@@ -480,15 +521,15 @@ describe('what the status of an answer means', () => {
     const refused = envelope(401, 'User Not Authenticated', 'Required to provide Auth information');
     const bearer = { ...REQUEST, usedBearer: true };
     const OIDC_ENTITY =
-      'Compare three settings of the OIDC entity in ServiceNow: its metadata URL must be that of this issuer, its client ID must be this audience, and its user claim and field must lead to a user that exists, is active and not locked.';
+      'Compare three settings of the OIDC entity in ServiceNow with the token: metadata URL with issuer, client ID with audience, user claim and field with a user who is active.';
 
-    it('that is opaque names what to compare, and nothing of passwords', () => {
+    it('that is opaque names what to check, and nothing of passwords', () => {
       expect(judged(refused, bearer).hint).to.equal(
-        'The token server gave the token, but ServiceNow does not accept it: compare issuer, audience and user claim with the OIDC entity, and check that the user exists, is active and not locked.',
+        "Check that the token's user exists, is active and not locked. The token server gave the token, and ServiceNow does not accept it: if that server is not ServiceNow itself, compare issuer, audience and user claim with the OIDC entity in ServiceNow.",
       );
     });
 
-    it('that is a JWT prints what it says of itself beside the three settings', () => {
+    it('that is a JWT says what to compare, and then what the token says of itself', () => {
       const token = {
         issuer: 'https://adfs.example.com/adfs',
         audience: ['urn:servicenow', 'urn:other'],
@@ -498,14 +539,26 @@ describe('what the status of an answer means', () => {
       expect(judged(refused, { ...bearer, token })).to.include({
         code: 'servicenow.not-authenticated',
         message: NOT_ACCEPTED,
-        hint: `The token says: issuer https://adfs.example.com/adfs; audience urn:servicenow and urn:other; expires 2026-11-23T19:00:00.000Z; user by sub 4711, upn svc_deploy. ${OIDC_ENTITY}`,
+        hint: `${OIDC_ENTITY} The token says: issuer https://adfs.example.com/adfs; audience urn:servicenow and urn:other; expires 2026-11-23T19:00:00.000Z; user by sub 4711, upn svc_deploy.`,
       });
+    });
+
+    it('that holds a secret says whose it is, because a masked audience can be compared only so', () => {
+      const token = {
+        issuer: 'https://adfs.example.com',
+        audience: ['[secret]'],
+        expiresAt: undefined,
+        userClaims: { appid: '[secret]' },
+      };
+      expect(judged(refused, { ...bearer, token }).hint).to.equal(
+        `${OIDC_ENTITY} The token says: issuer https://adfs.example.com; audience [secret]; expires never; user by appid [secret]. [secret] is a value of the connector's own secrets.`,
+      );
     });
 
     it('that says nothing of itself says so', () => {
       const token = { issuer: undefined, audience: [], expiresAt: undefined, userClaims: {} };
       expect(judged(refused, { ...bearer, token }).hint).to.equal(
-        `The token says: issuer none; audience none; expires never; user by no known claim. ${OIDC_ENTITY}`,
+        `${OIDC_ENTITY} The token says: issuer none; audience none; expires never; user by no known claim.`,
       );
     });
 

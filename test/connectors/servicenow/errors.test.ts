@@ -93,6 +93,15 @@ describe('JSON of status 200', () => {
       });
     }
 
+    it('of 64 Ki characters and more was cancelled, without a word: nothing so long is searched for secrets', () => {
+      const said = (chars: number): unknown =>
+        judged(json(200, { error: { message: 'a '.repeat(chars / 2).padEnd(chars, 'a') } })).details;
+      expect(said(65_536))
+        .to.have.property('serverText')
+        .that.matches(/^a a .*…$/);
+      expect(said(65_537)).to.equal(undefined);
+    });
+
     it('is told by the error, not by a status of success', () => {
       expect(judge({ response: json(200, { result: [], status: 'success' }) }, REQUEST)).to.deep.equal({
         records: [],
@@ -226,6 +235,12 @@ describe('a failure of the transport, told of a request', () => {
     ERR_SSL_WRONG_VERSION_NUMBER: [
       'tls.handshake',
       false,
+      'answers with something that is not TLS',
+      `Check host and port: another protocol is spoken there, or a proxy answers in its place.${ADDRESS}`,
+    ],
+    ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: [
+      'tls.handshake',
+      false,
       'failed the TLS handshake',
       `Check that the port speaks TLS, and the protocol versions on both sides.${ADDRESS}`,
     ],
@@ -236,6 +251,12 @@ describe('a failure of the transport, told of a request', () => {
       `The server is overloaded, or something between holds the connection: look at proxies and TLS inspection if it goes on.${ADDRESS}`,
     ],
     Z_DATA_ERROR: [
+      'http.broken-response',
+      true,
+      'sent an answer that cannot be unpacked',
+      `Usually passes; if not, look for what compresses or changes answers on the way.${ADDRESS}`,
+    ],
+    UND_ERR_HEADERS_OVERFLOW: [
       'http.broken-response',
       true,
       'sent something that is not a valid HTTP answer',

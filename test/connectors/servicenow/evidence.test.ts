@@ -82,6 +82,19 @@ describe('what is told of an answer', () => {
         }
       });
 
+      it('whatever the length of the detail, and no detail of what follows the error', () => {
+        const error = '<error><detail>Record of an ACL</detail><message>m</message></error>';
+        expect(serverText(xml(`<response>${error}</response>`))).to.equal('m: Record of an ACL');
+        const another = '<error><message>m</message></error><x><error><detail>d</detail></error></x>';
+        expect(serverText(xml(`<response>${another}</response>`))).to.equal('m');
+      });
+
+      it('nothing of a document of 64 Ki characters and more', () => {
+        const start = '<response><error><message>m</message></error>';
+        expect(serverText(xml(start.padEnd(65_536)))).to.equal('m');
+        expect(serverText(xml(start.padEnd(65_537)))).to.equal(undefined);
+      });
+
       it('nothing of another document', () => {
         for (const body of [
           '<a><response><error><message>m</message></error></response></a>',
@@ -125,6 +138,24 @@ describe('what is told of an answer', () => {
       expect(bodyStart(page(400, '', {}, 'Only'))).to.equal('Only');
       expect(bodyStart(answer(400, 'text/html', '<TITLE lang=en>One</TITLE> two'))).to.equal('One two');
       expect(bodyStart(answer(400, 'text/html', 'none'))).to.equal('none');
+    });
+
+    it('each element apart, and a title that its text holds not twice', () => {
+      expect(bodyStart(page(400, '<b>one</b><i>two</i>', {}, ''))).to.equal('one two');
+      expect(bodyStart(page(400, '(Not Found)', {}, 'Not Found'))).to.equal('(Not Found)');
+      expect(bodyStart(answer(400, 'text/html', '<title lang=en>A</title>the A'))).to.equal('the A');
+    });
+
+    it('JSON of another form, however its characters are written', () => {
+      expect(bodyStart(answer(403, 'application/json', '{ "message":\n"gr\\u00fcn" }'))).to.equal(
+        '{"message":"grün"}',
+      );
+    });
+
+    it('characters by their number, as far as there are such', () => {
+      expect(bodyStart(page(400, '&#128273;&#x1F511;&#X41;&#x10ffff;&#1114112;&#x110000;', {}, ''))).to.equal(
+        '🔑🔑A &#1114112;&#x110000;',
+      );
     });
 
     it('a page as far as its first 8,192 characters', () => {
@@ -231,6 +262,22 @@ describe('a secret in an answer', () => {
       answer(403, 'application/xml', `<response><error><message>${written}</message></error></response>`),
     ]) {
       expect(shown(response)).to.contain('[secret]').and.not.to.contain('spaces');
+    }
+  });
+
+  it('is masked in JSON and pages that write what is beyond ASCII by its number', () => {
+    const beyond = 'wröng pass-🔑-word';
+    redactor.register(beyond);
+    const units = beyond.replaceAll(
+      /[^ -~]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+    const points = Array.from(beyond, (one) => `&#${one.codePointAt(0)};`).join('');
+    for (const response of [
+      answer(403, 'application/json', `{"message":"for ${units}"}`),
+      page(403, `for ${points}`),
+    ]) {
+      expect(shown(response)).to.contain('for [secret]').and.not.to.contain('word');
     }
   });
 

@@ -59,6 +59,7 @@ describe('faults of the fake', () => {
     ['gateway-503', 503, '503 Service'],
     ['gateway-504', 504, '504 Gateway'],
     ['tomcat-400', 400, 'Request header is too large'],
+    ['client-certificate-400', 400, 'No required SSL certificate was sent'],
   ];
   leavesNothingOpen();
 

@@ -30,6 +30,14 @@ export const uriTooLong = (): Reply => html(414, titled('414 Request-URI Too Lar
 
 export const notFoundPage = (): Reply => html(404, titled('404 Not Found'));
 
+/** The same words as with 400, as some instances send them. */
+export const noSuchAddress = (): Reply =>
+  failure(404, 'Requested URI does not represent any resource: /now/table', null);
+
+/** A front end that lets in only who shows a certificate of its own. */
+export const clientCertificateMissing = (): Reply =>
+  html(400, titled('400 No required SSL certificate was sent'));
+
 /** A front door that signs everybody on, for the API as well. */
 export const identityProviderRedirect = (): Reply =>
   moved(302, 'https://idp.example.com/sso/saml?SAMLRequest=fZJNT8MwDIb');

@@ -72,6 +72,8 @@ export const FAULT_KINDS = define({
   maintenance: { front: pages.maintenance },
   'maintenance-until': { front: ({ seconds = DEFAULT_RETRY_AFTER_S }) => answers.maintenanceUntil(seconds) },
   'tomcat-400': { front: pages.headerTooLarge },
+  'client-certificate-400': { front: answers.clientCertificateMissing },
+  'no-resource-404': { front: answers.noSuchAddress },
   'uri-too-long': { front: answers.uriTooLong },
   'not-found-html': { front: answers.notFoundPage },
   'address-refused-html': { front: answers.addressRefusedPage },

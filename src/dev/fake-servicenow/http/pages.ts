@@ -30,7 +30,7 @@ export const login = (): Reply =>
     [['X-Is-Logged-In', 'false']],
   );
 
-export const loginRedirect = (): Reply => redirect('/login.do');
+const loginRedirect = (): Reply => redirect('/login.do');
 
 export const singleSignOnRedirect = (): Reply => redirect('/login_with_sso.do?glide_sso_id=6c1d0e6a');
 

@@ -18,7 +18,7 @@ const DATE_FORMATS: Readonly<Record<string, (year: string, month: string, day: s
   'MM/dd/yyyy': (year, month, day) => `${month}/${day}/${year}`,
 };
 
-export const DEFAULT_DATE_FORMAT = 'yyyy-MM-dd';
+const DEFAULT_DATE_FORMAT = 'yyyy-MM-dd';
 
 export function isDateFormat(name: string): boolean {
   return Object.hasOwn(DATE_FORMATS, name);
@@ -41,21 +41,25 @@ export interface DateDisplay {
   parseDate(shown: string): string;
 }
 
-/** How one user sees dates. Made once per request: an `Intl` formatter costs more than the value it formats. */
+/**
+ * How one user sees dates. Made once per request, and its formatter with the first moment that is shown: an `Intl`
+ * formatter costs more than the value it formats.
+ */
 export function dateDisplay(timeZone: string, format: string): DateDisplay {
   const write = DATE_FORMATS[format] ?? DATE_FORMATS[DEFAULT_DATE_FORMAT];
   const shownPattern = patternOf(isDateFormat(format) ? format : DEFAULT_DATE_FORMAT);
-  const zoned = new Intl.DateTimeFormat('en', {
-    timeZone: timeZone === '' ? 'UTC' : timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-  });
+  let zoned: Intl.DateTimeFormat | undefined;
   const partsOf = (epochMs: number): ((name: Intl.DateTimeFormatPartTypes) => string) => {
+    zoned ??= new Intl.DateTimeFormat('en', {
+      timeZone: timeZone === '' ? 'UTC' : timeZone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+    });
     const parts = new Map(zoned.formatToParts(epochMs).map(({ type, value }) => [type, value]));
     return (name) => parts.get(name) ?? '';
   };
