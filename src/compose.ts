@@ -8,12 +8,15 @@ import { keptSecretsKeyFrom, stateKeyFrom } from './delegate/state/state-key.ts'
 import { HttpClient } from './http/client.ts';
 import { deferred } from './kit/flow.ts';
 import type { Redactor, Secret } from './kit/secret.ts';
-import type { Clock } from './kit/time.ts';
+import { endsWithin, type Clock } from './kit/time.ts';
 import { serveHealth } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { assertAddress, assertDestination } from './policy/destination.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createKeptSecrets } from './secrets/kept-secrets.ts';
+
+/** For an exchange that has just begun, which has a minute, and the disk behind it, which has no limit of its own. */
+const CONNECTORS_END_WITHIN_MS = 70_000;
 
 export interface ConnectorsOptions {
   configuration: TaskConfiguration;
@@ -31,7 +34,7 @@ export interface ConnectorsOptions {
   delegateId: () => string;
 }
 
-/** The connectors on the adapters below them; `[Symbol.asyncDispose]` ends their connections. */
+/** The connectors on the adapters below them; `[Symbol.asyncDispose]` ends their connections, however often it is called. */
 export interface WiredConnectors extends AsyncDisposable {
   readonly taskTypes: readonly TaskType[];
   readonly capabilities: readonly string[];
@@ -74,14 +77,21 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
       delegate: { id: options.delegateId, name: configuration.name, version },
     }),
   );
+  const endConnectors = async (): Promise<void> => {
+    await Promise.all(wired.map(async (connector) => await connector[Symbol.asyncDispose]?.()));
+  };
+  const end = async (): Promise<void> => {
+    // First who sends: a token exchange that is under way is seen through.
+    if (!(await endsWithin(clock, CONNECTORS_END_WITHIN_MS, endConnectors()))) {
+      log.error('connectors do not end; ending without them');
+    }
+    await http[Symbol.asyncDispose]();
+  };
+  let ending: Promise<void> | undefined;
   return {
     taskTypes: wired.flatMap((connector) => connector.tasks),
     capabilities: wired.flatMap((connector) => connector.capabilities),
-    async [Symbol.asyncDispose]() {
-      // First who sends: a token exchange that is under way is seen through.
-      await Promise.all(wired.map(async (connector) => await connector[Symbol.asyncDispose]?.()));
-      await http[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => (ending ??= end()),
   };
 }
 
@@ -98,6 +108,8 @@ export interface ComposeOptions extends Omit<
 export interface ComposedDelegate extends AsyncDisposable {
   readonly delegate: Delegate;
   readonly healthUrl: string;
+  /** Ends what tasks stand on, after the delegate has stopped; resolves when their last exchange has ended. */
+  endTasks(): Promise<void>;
 }
 
 /** Wires everything, by plain parameters. Rejects with a coded error if the health port can't be had. */
@@ -128,6 +140,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     stateDir: configuration.stateDir,
     capacity: configuration.capacity,
     taskTypes: connectors.taskTypes,
+    taskResources: connectors,
     capabilities: connectors.capabilities,
     taskSigningKeys: configuration.taskSigningKeys,
     requireSignedTasks: configuration.requireSignedTasks,
@@ -157,6 +170,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
   return {
     delegate,
     healthUrl: health.url,
+    endTasks: async () => await connectors[Symbol.asyncDispose](),
     async [Symbol.asyncDispose]() {
       await Promise.all([
         health[Symbol.asyncDispose](),

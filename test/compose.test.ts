@@ -5,7 +5,8 @@ import { pino } from 'pino';
 import { composeConnectors, type WiredConnectors } from '../src/compose.ts';
 import type { ConnectorDeps } from '../src/connectors/connector.ts';
 import { Redactor, Secret } from '../src/kit/secret.ts';
-import { systemClock } from '../src/kit/time.ts';
+import { systemClock, type Clock } from '../src/kit/time.ts';
+import { ManualClock } from './support/manual-clock.ts';
 import { listen } from './support/servicenow.ts';
 import { leavesNothingOpen } from './support/open-handles.ts';
 import { tempDirs } from './support/temp-dir.ts';
@@ -27,7 +28,7 @@ describe('the wiring of connectors', () => {
     await writeFile(join(home, 'secrets', 'rt'), 'old');
   });
 
-  const wire = (end?: () => Promise<void>): WiredConnectors =>
+  const wire = (end?: () => Promise<void>, clock: Clock = systemClock): WiredConnectors =>
     composeConnectors({
       configuration: {
         name: 'test',
@@ -52,7 +53,7 @@ describe('the wiring of connectors', () => {
       environment: {},
       version: '1.2.3',
       redactor: new Redactor(),
-      clock: systemClock,
+      clock,
       log: pino({ level: 'silent' }),
       keptSecretsKey: () => Promise.resolve(Buffer.alloc(32, 1)),
       delegateId: () => 'delegate-1',
@@ -69,6 +70,25 @@ describe('the wiring of connectors', () => {
     });
     await wired[Symbol.asyncDispose]();
     expect(answers).to.deep.equal(['late']);
+  });
+
+  it('ends connectors once, however often it is told to', async () => {
+    let times = 0;
+    const wired = wire(() => Promise.resolve(void (times += 1)));
+    await Promise.all([wired[Symbol.asyncDispose](), wired[Symbol.asyncDispose]()]);
+    await wired[Symbol.asyncDispose]();
+    expect(times).to.equal(1);
+  });
+
+  it('waits 70 s for a connector that does not end, and not for ever', async () => {
+    const clock = new ManualClock();
+    const wired = wire(() => new Promise(() => {}), clock);
+    let isOver = false;
+    const over = Promise.resolve(wired[Symbol.asyncDispose]()).then(() => (isOver = true));
+    await clock.advance(69_999);
+    expect(isOver).to.equal(false);
+    await clock.advance(1);
+    await over;
   });
 
   it('keeps secrets in the state folder, and makes it only then', async () => {

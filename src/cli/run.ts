@@ -11,9 +11,13 @@ import { createLogger, type Logger } from '../observability/logger.ts';
 import { endAnyway, endSoon } from './ending.ts';
 import { onStopSignals } from './signals.ts';
 
-/** What a stop takes at most beyond the grace: less than the 5 s that Kubernetes leaves behind the default one. */
+/**
+ * What a stop takes at most beyond the grace: less than the 5 s that Kubernetes leaves behind the default one. A token
+ * exchange that is under way has all of it and the grace, whatever is left of tasks: its answer may be the last that
+ * the grant gives.
+ */
 const STOP_WITHIN_MS = 4_500;
-/** For the disk after the goodbye; the journal itself waits 2 s. */
+/** For the disk after the last exchange; the journal itself waits 2 s. */
 const DISK_WITHIN_MS = 2_500;
 
 /** `servicenow-delegate run`: until a signal, or a failure that trying again can't mend. */
@@ -23,6 +27,14 @@ export async function run(args: readonly string[]): Promise<0 | 1> {
 
 /** @param version what the delegate says of itself; only development says anything but its own */
 export async function runDelegate(args: readonly string[], version: string): Promise<0 | 1> {
+  try {
+    return await runToTheEnd(args, version);
+  } finally {
+    endSoon();
+  }
+}
+
+async function runToTheEnd(args: readonly string[], version: string): Promise<0 | 1> {
   const environment = readEnvironment();
   const { configuration, enrolmentToken, stateKey, warnings } = loadConfiguration({ args, environment });
   const redactor = new Redactor();
@@ -56,12 +68,13 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   const { managerUrl, name, stateDir, allowLoopback } = configuration;
   log.info({ version, delegateName: name, managerUrl, stateDir, healthUrl }, 'delegate starts');
   if (allowLoopback) log.warn('loopback is allowed to connectors: this is for development');
-  void asked.promise.then((signal) =>
-    delegate.stop(signal).then(
+  void asked.promise
+    .then((signal) => delegate.stop(signal))
+    .then(() => composed.endTasks())
+    .then(
       () => endAnyway(DISK_WITHIN_MS, log),
       (error: unknown) => log.error({ err: error }, 'the stop failed'),
-    ),
-  );
+    );
   try {
     await delegate.run();
     log.info('delegate stopped');
@@ -69,8 +82,6 @@ export async function runDelegate(args: readonly string[], version: string): Pro
   } catch (failure) {
     log.fatal(failure instanceof DelegateError ? failure.toWire() : { err: failure }, 'delegate failed');
     return 1;
-  } finally {
-    endSoon();
   }
 }
 

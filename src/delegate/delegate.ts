@@ -55,6 +55,8 @@ export interface DelegateOptions {
   stateDir: string;
   capacity: number;
   taskTypes: readonly TaskType[];
+  /** What tasks stand on. Ended while the folder is still this process's own: a last token may have to be kept there. */
+  taskResources: AsyncDisposable;
   capabilities: readonly string[];
   /** From the operator's own file; they replace those given at enrolment. */
   taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
@@ -136,12 +138,13 @@ export class Delegate {
     }
   }
 
-  /** The folder is this process's own from before the first look into it until after the last record of a task. */
+  /** The folder is this process's own from before the first look into it until nothing of a task is under way. */
   async #runInStateFolder(): Promise<void> {
     const { clock, log, stateDir, redactor, openJournal } = this.#options;
     const { signal } = this.#end;
     const protect = (value: string): unknown => redactor.register(value, { pinned: true });
     await using lock = await lockState(stateDir, { clock, log, signal });
+    await using _resources = this.#options.taskResources;
     this.#identity = await loadIdentity(stateDir, protect, log);
     // Trying again can't bring a token that nobody gave.
     if (this.#knownEnrolment() === undefined && this.#options.enrolmentToken === undefined) {

@@ -1,4 +1,5 @@
-import type { HttpSend } from '../kit/http-exchange.ts';
+import { DelegateError } from '../kit/errors.ts';
+import type { HttpResponse, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import { OAuthFailure } from './token-failure.ts';
 import { readTokenResponse, type TokenAnswer } from './token-response.ts';
@@ -101,18 +102,31 @@ export async function redeemRefreshToken(
 
 async function exchange(request: TokenRequest, context: ExchangeContext): Promise<TokenAnswer> {
   const { endpoint, form, authorization } = request;
-  const response = await context.send({
-    method: 'POST',
-    url: endpoint,
-    headers: {
-      accept: 'application/json',
-      'content-type': 'application/x-www-form-urlencoded',
-      ...(authorization === undefined ? {} : { authorization }),
-    },
-    body: form.toString(),
-    signal: context.signal,
-  });
+  const response = await sent(
+    context.send({
+      method: 'POST',
+      url: endpoint,
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/x-www-form-urlencoded',
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      body: form.toString(),
+      signal: context.signal,
+    }),
+    endpoint,
+  );
   return readTokenResponse(response, { endpoint, protect: context.protect, scrub: context.scrub });
+}
+
+/** The transport names the host alone, which may be that of ServiceNow as well. */
+async function sent(sending: Promise<HttpResponse>, { origin, pathname }: URL): Promise<HttpResponse> {
+  try {
+    return await sending;
+  } catch (thrown) {
+    if (!(thrown instanceof DelegateError) || !/^(network|tls|http)\./.test(thrown.code)) throw thrown;
+    throw thrown.retold({ message: `The token endpoint ${origin}${pathname}: ${thrown.message}` });
+  }
 }
 
 function asksForBasic(error: unknown): boolean {

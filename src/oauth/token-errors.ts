@@ -34,9 +34,10 @@ export const TOKEN_ERRORS = {
     category: 'credentials',
     means: 'The token server refused the credentials with 401 and does not say which of them.',
     remedy:
-      'The server does not say which of these it is: the client id or client secret is wrong; the refresh token is unknown, revoked or ' +
-      'expired (ServiceNow: 100 days after it was first issued); its user is inactive, locked out, must change the password or ' +
-      'needs multi-factor authentication; the grant type is disabled; or no OAuth application user is set.',
+      'Check client id, client secret and refresh token, and that its user is active and not locked. The server does not say which of these it is: the ' +
+      'client id or client secret is wrong; the refresh token is unknown, revoked or expired (ServiceNow: 100 days after it was first issued); its user ' +
+      'is inactive, locked out, must change the password or needs multi-factor authentication; the grant type is disabled; or no OAuth application ' +
+      'user is set.',
   },
   'token.invalid-client': {
     category: 'credentials',

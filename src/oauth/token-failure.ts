@@ -1,4 +1,5 @@
 import { DelegateError, type ErrorDetails, type ErrorKind } from '../kit/errors.ts';
+import type { Secret } from '../kit/secret.ts';
 import { TOKEN_ERRORS, type TokenErrorCode } from './token-errors.ts';
 
 /** What kind of body came, judged by its first character and its media type together. */
@@ -38,8 +39,10 @@ export type AnswerFlaw =
 /** A token endpoint gave no token. `code` is one of `token.…`; see `judge`. */
 export class OAuthFailure extends DelegateError {
   readonly refusal: TokenRefusal;
+  /** Of an answer that is of no use otherwise: a server that rotates takes no other from now on. */
+  readonly refreshToken: Secret | undefined;
 
-  constructor(refusal: TokenRefusal, flaw?: AnswerFlaw) {
+  constructor(refusal: TokenRefusal, flaw?: AnswerFlaw, refreshToken?: Secret) {
     const code = judge(refusal, flaw);
     const { category, retryable = false, remedy }: ErrorKind = TOKEN_ERRORS[code];
     super(code, describe(refusal, flaw), {
@@ -50,6 +53,7 @@ export class OAuthFailure extends DelegateError {
       details: detailsOf(refusal),
     });
     this.refusal = refusal;
+    this.refreshToken = refreshToken;
   }
 }
 
@@ -73,9 +77,9 @@ const BY_VENDOR_CODE: Readonly<Record<string, string>> = {
   MSIS9607:
     'AD FS knows no client by this client id: compare it with the application group in AD FS Management.',
   MSIS9622:
-    'AD FS did not accept the signed assertion: check that this certificate (compare the thumbprint) is registered for the client, ' +
-    "that the AD FS URL is the one AD FS itself uses, that the certificate is valid, and that this machine's clock is right. " +
-    'The AD FS event log has the reason under the request id.',
+    'Check that this certificate (compare the thumbprint) is registered for the client on AD FS and valid, that the AD FS URL is ' +
+    "the one AD FS itself uses, and this machine's clock. AD FS did not accept the signed assertion; its event log has the reason " +
+    'under the request id.',
   MSIS9602:
     'AD FS knows no resource by this identifier: compare the resource id with the identifiers of the relying party or web API.',
   MSIS9605:

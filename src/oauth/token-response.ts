@@ -86,20 +86,27 @@ export interface TokenResponseOptions {
  */
 export function readTokenResponse(response: HttpResponse, options: TokenResponseOptions): TokenAnswer {
   const { kind, body } = readBody(response);
+  const guarded = (token: string): Secret => protectToken(token, options.protect);
+  const isSuccess = response.status >= 200 && response.status < 300;
+  const refreshToken = isSuccess && fitsForm(body?.refresh_token) ? guarded(body.refresh_token) : undefined;
   const flaw = flawOf(body);
-  const refused = response.status < 200 || response.status >= 300 || body?.error !== undefined;
+  const refused = !isSuccess || body?.error !== undefined;
   if (refused || flaw !== undefined || body?.access_token === undefined) {
-    throw new OAuthFailure(refusalOf(response, options, kind, body), refused ? undefined : flaw);
+    const refusal = refusalOf(response, options, kind, body);
+    throw new OAuthFailure(refusal, refused ? undefined : flaw, refreshToken);
   }
-  const guarded = (token: string): Secret =>
-    token.length < MIN_PROTECTED_CHARS ? new Secret(token) : options.protect(token);
   return {
     accessToken: guarded(body.access_token),
     idToken: body.id_token === undefined ? undefined : guarded(body.id_token),
-    refreshToken: body.refresh_token === undefined ? undefined : guarded(body.refresh_token),
+    refreshToken,
     tokenType: 'bearer',
     expiresInS: body.expires_in,
   };
+}
+
+/** A token that a server has given, as a `Secret`: scrubbed from every text, if it is long enough to be one. */
+export function protectToken(token: string, protect: (value: string) => Secret): Secret {
+  return token.length < MIN_PROTECTED_CHARS ? new Secret(token) : protect(token);
 }
 
 function readBody(response: HttpResponse): { kind: ContentKind; body: Body | undefined } {
@@ -129,8 +136,14 @@ function flawOf(body: Body | undefined): AnswerFlaw | undefined {
   if (body.token_type?.toLowerCase() !== 'bearer') return 'not-bearer';
   if (!fitsHeader(token)) return 'unusable-access-token';
   if (body.id_token !== undefined && !fitsHeader(body.id_token)) return 'unusable-id-token';
-  // It travels in a form, so any character will do.
-  return (body.refresh_token?.length ?? 0) > MAX_TOKEN_CHARS ? 'unusable-refresh-token' : undefined;
+  return body.refresh_token === undefined || fitsForm(body.refresh_token)
+    ? undefined
+    : 'unusable-refresh-token';
+}
+
+/** In a form any character will do. */
+function fitsForm(token: string | undefined): token is string {
+  return token !== undefined && token.length <= MAX_TOKEN_CHARS;
 }
 
 function fitsHeader(token: string): boolean {

@@ -13,6 +13,9 @@ const DEFAULT_CAPACITY = 500;
 /** A token is given up this long before its end, so that it does not end on the way. */
 const MAX_MARGIN_MS = 10_000;
 
+/** A server may call a token endless, or count in other units; it is asked again after a day. */
+const MAX_LIFE_MS = 86_400_000;
+
 /** A token with a shorter life is not renewed early: there would be no time to gain. */
 const MIN_LIFE_FOR_EARLY_RENEWAL_MS = 60_000;
 
@@ -217,7 +220,7 @@ export class TokenSource {
     // An abandoned flight may still land; its answer is older than that of the flight that took its place.
     if (!this.#forget(key, flight) || this.#closed) return;
     this.#failures.forget(key);
-    const lifeMs = answer.expiresInS * 1_000;
+    const lifeMs = Math.min(answer.expiresInS * 1_000, MAX_LIFE_MS);
     // Counted from before the request: the server began to count somewhere between then and now.
     const usableUntil = startedAt + lifeMs - Math.min(MAX_MARGIN_MS, lifeMs / 10);
     if (usableUntil <= this.#clock.monotonic()) return;

@@ -1,7 +1,7 @@
 import { invalidLocator, secretNotFound, type Provider } from './resolver.ts';
 
 /** What stands before every name, so that a reference reaches nothing else of the environment. */
-export const SECRET_VARIABLE_PREFIX = 'DELEGATE_SECRET_';
+const SECRET_VARIABLE_PREFIX = 'DELEGATE_SECRET_';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 

@@ -28,7 +28,7 @@ export const SECRET_ERRORS = {
     category: 'secret',
     retryable: true,
     means:
-      'The delegate may have kept a newer secret in its state folder and can not read it. It does not use the older one instead: a server that has replaced that could take it for stolen.',
+      'The delegate may have kept a newer secret in its state folder and can not read or decrypt it. It does not use the older one instead: a server that has replaced that could take it for stolen.',
     remedy:
       'Give the user that the delegate runs as the right to read its state folder (DELEGATE_STATE_DIR).',
   },

@@ -1,19 +1,18 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { lstat, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder, writeDurably } from '../kit/durable-file.ts';
-import { reasonOf, systemCode } from '../kit/errors.ts';
+import { reasonOf, systemCode, type DelegateError } from '../kit/errors.ts';
 import type { Secret } from '../kit/secret.ts';
 import { secretError } from './errors.ts';
 import type { SecretsLog } from './log.ts';
 
-/** Files in the folder, those that were set aside included; the oldest goes first. A connector has one. */
+/** Files in the folder; the oldest goes first. A connector has one. */
 const MAX_FILES = 500;
 
 const MODES = { mode: 0o600, folderMode: 0o700 } as const;
 
 const NAME = /^[0-9a-f]{64}$/;
-const SET_ASIDE_SUFFIX = '.set-aside';
 
 /** What a file begins with: what it is, and in which format. */
 const MAGIC = Buffer.from('SNDKEPT1');
@@ -26,7 +25,7 @@ const MIN_FILE_BYTES = MAGIC.length + NONCE_BYTES + TAG_BYTES;
  * (AES-256-GCM), in a folder of the delegate's own.
  */
 export interface KeptSecrets {
-  /** Undefined if nothing is kept, or nothing that this delegate's key opens. Rejects if the folder can't be read. */
+  /** Undefined if nothing is kept. Rejects with `kept-secret-unreadable` if something is, and can't be had. */
   read(name: string): Promise<Secret | undefined>;
   /** Resolves when the secret would survive a power cut. Rejects with `secret-not-kept`, and says so in the log. */
   keep(name: string, secret: Secret): Promise<void>;
@@ -55,31 +54,21 @@ export function createKeptSecrets({ folder, key, protect, log }: KeptSecretsOpti
       const bytes = await readIfThere(pathOf(name));
       if (bytes === undefined) return undefined;
       const value = opened(bytes, name, await key());
-      if (value !== undefined) return protect(value);
-      log.warn(
-        { path: pathOf(name), hint: OTHER_KEY_HINT },
-        'a kept secret cannot be decrypted; the one in the secret store is used',
-      );
-      return undefined;
+      if (value === undefined) throw notDecrypted(pathOf(name));
+      return protect(value);
     },
 
     async keep(name, secret) {
       const path = pathOf(name);
       try {
-        const secretKey = await key();
-        const before = await readIfThere(path);
-        // It may be wanted yet, by whoever has the key to it.
-        if (before !== undefined && opened(before, name, secretKey) === undefined) {
-          await rename(path, path + SET_ASIDE_SUFFIX);
-        }
-        await writeDurably(path, sealed(secret.reveal(), name, secretKey), MODES);
+        await writeDurably(path, sealed(secret.reveal(), name, await key()), MODES);
       } catch (thrown) {
         log.warn({ path, why: reasonOf(thrown) }, 'a secret that a server has replaced cannot be kept');
         throw secretError('secret-not-kept', `A secret cannot be kept (${reasonOf(thrown)}).`, {
           cause: thrown,
         });
       }
-      await removeOldest(folder, log);
+      await removeOldest(folder, name, log);
     },
 
     async forget(name) {
@@ -95,8 +84,15 @@ export function createKeptSecrets({ folder, key, protect, log }: KeptSecretsOpti
   };
 }
 
-const OTHER_KEY_HINT =
-  'It was written with another state key or identity, or is damaged. It is opened again when the key is back; otherwise renew the secret in its store.';
+/** It is not taken for absent: what stands in the store has been replaced by it. */
+function notDecrypted(path: string): DelegateError {
+  return secretError('kept-secret-unreadable', 'A kept secret cannot be decrypted.', {
+    hint:
+      'It was written with another state key or identity, or is damaged. Give the delegate the state key (DELEGATE_STATE_KEY) or the folder that it had; ' +
+      'otherwise obtain a new refresh token and put it into the secret store: what was kept for the old one is not looked for then.',
+    details: { path },
+  });
+}
 
 /** Bound to its name: a file that was renamed can't pass for the secret of another connector. */
 function sealed(value: string, name: string, key: Buffer): Buffer {
@@ -134,14 +130,16 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
 }
 
 /** What a killed process left half written is among them. */
-async function removeOldest(folder: string, log: SecretsLog): Promise<void> {
+async function removeOldest(folder: string, justKept: string, log: SecretsLog): Promise<void> {
   try {
     const names = await readdir(folder);
     if (names.length <= MAX_FILES) return;
+    // Not the one just kept, which is the oldest by a clock that was set back.
+    const others = names.filter((name) => name !== justKept);
     const files = await Promise.all(
-      names.map(async (name) => ({ name, writtenAt: (await lstat(join(folder, name))).mtimeMs })),
+      others.map(async (name) => ({ name, writtenAt: (await lstat(join(folder, name))).mtimeMs })),
     );
-    const oldest = files.toSorted((a, b) => a.writtenAt - b.writtenAt).slice(0, files.length - MAX_FILES);
+    const oldest = files.toSorted((a, b) => a.writtenAt - b.writtenAt).slice(0, names.length - MAX_FILES);
     for (const { name } of oldest) {
       await rm(join(folder, name), { force: true });
       log.warn({ file: name }, 'the oldest kept secret is removed: there are too many');

@@ -5,7 +5,7 @@ import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { ScriptedManager, type ManagerScript } from '../support/scripted-manager.ts';
 import { tempDirs } from '../support/temp-dir.ts';
-import { until, within } from '../support/until.ts';
+import { within } from '../support/until.ts';
 import { Workshop } from './work.ts';
 import { delegateOptions } from '../support/delegate-options.ts';
 
@@ -30,13 +30,10 @@ export function delegatesUnderTest(): (
   const started: UnderTest[] = [];
   afterEach(async () => {
     for (const { delegate, workshop, manager, ended } of started.splice(0)) {
-      await manager[Symbol.asyncDispose]();
-      // A stop would wait for acknowledgements on a connection that it does not yet know to be gone.
-      await until('the connection is gone', () => !delegate.readiness().ready);
-      const stopped = delegate.stop('the test is over', 0);
       workshop.finishAll();
-      await within('the delegate to stop', stopped);
+      await within('the delegate to stop', delegate.stop('the test is over', 0));
       await ended();
+      await manager[Symbol.asyncDispose]();
     }
   });
   // Behind the other hook: a delegate that still runs would write into a folder that is being removed.

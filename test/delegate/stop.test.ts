@@ -27,14 +27,16 @@ describe('a stop', () => {
   });
 
   it('lets what runs end within the grace, takes nothing new, and keeps its heartbeats', async () => {
-    const { manager, delegate, workshop } = await start({}, { welcome: { heartbeatMs: 20, leaseMs: 60 } });
+    // Not shorter: a machine that stands still for two heartbeats has lost its session.
+    const welcome = { heartbeatMs: 150, leaseMs: 450 };
+    const { manager, delegate, workshop } = await start({}, { welcome });
     const connection = await manager.nextSession();
     connection.assign(REF, 'test.write');
     const work = await workshop.next();
     const stopped = delegate.stop('');
     expect(await connection.next('draining')).to.deep.include({ running: [REF] });
     const beats = connection.all('heartbeat').length;
-    await until('heartbeats go on', () => connection.all('heartbeat').length >= beats + 5);
+    await until('heartbeats go on', () => connection.all('heartbeat').length >= beats + 2);
     connection.assign({ taskId: 't-2', attempt: 1 }, 'test.echo');
     expect(await connection.next('task.reject')).to.include({ code: 'draining' });
     expect(work.context.signal.aborted).to.equal(false);

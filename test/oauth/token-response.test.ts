@@ -51,6 +51,20 @@ describe('a token response', () => {
     }
   });
 
+  it('that is of no use but for its refresh token tells that one, and prints it nowhere', () => {
+    const renewed = { refresh_token: 'refresh-token-canary' };
+    for (const flawed of [{ token_type: 'DPoP' }, { access_token: undefined }, { access_token: 'a\nb' }]) {
+      const redactor = new Redactor();
+      const error = failure(json(200, { ...GRANTED, ...renewed, ...flawed }), redactor);
+      expect(error.refreshToken?.reveal()).to.equal('refresh-token-canary');
+      expect(inspect(error) + JSON.stringify(error.toWire())).not.to.contain('token-canary');
+      expect(redactor.scrub('refresh-token-canary')).to.equal('[secret]');
+    }
+    expect(failure(json(400, { ...GRANTED, ...renewed })).refreshToken).to.equal(undefined);
+    const overlong = json(200, { refresh_token: 'r'.repeat(16_385) });
+    expect(failure(overlong).refreshToken).to.equal(undefined);
+  });
+
   it('may come as any media type', () => {
     expect(read({ ...json(200, GRANTED), headers: { 'content-type': 'text/html' } }).expiresInS).to.equal(
       1_799,

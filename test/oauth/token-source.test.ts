@@ -117,6 +117,21 @@ describe('token source', () => {
     expect(await next).to.equal('next');
   });
 
+  for (const expiresInS of [1e9, Number.MAX_VALUE]) {
+    it(`a token for ${expiresInS} s is asked for once in a day, not with each use`, async () => {
+      await put(KEY, answer('endless', expiresInS));
+      for (let hour = 0; hour < 19; hour += 1) {
+        expect(await get()).to.equal('endless');
+        await clock.advance(3_600_000);
+      }
+      expect(server.requests).to.have.length(0);
+      await clock.advance(5 * 3_600_000);
+      const renewed = get();
+      server.reply(0, answer('renewed'));
+      expect(await renewed).to.equal('renewed');
+    });
+  }
+
   it('a token that has ended already is handed out once and not kept', async () => {
     await put(KEY, answer('spent', 0));
     const next = get();

@@ -18,6 +18,7 @@ export function delegateOptions(
     tags: [],
     version: '26.11.90100',
     capacity: 4,
+    taskResources: { [Symbol.asyncDispose]: () => Promise.resolve() },
     capabilities: [],
     taskSigningKeys: undefined,
     requireSignedTasks: false,

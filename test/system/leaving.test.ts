@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -18,6 +19,7 @@ import {
   canRun,
   delegateProcesses,
   SlowServiceNow,
+  SlowTokenServer,
   type DelegateProcess,
   type ProcessOptions,
 } from './one-delegate.ts';
@@ -30,12 +32,12 @@ const task = z.object({
   error: z.object({ code: z.string() }).optional(),
 });
 
-/** A test of the connector whose answer from ServiceNow takes `ms`. */
+/** A test of the connector whose first answer from ServiceNow takes `ms`. */
 async function startSlowTask(world: World, ms: number): Promise<string> {
   await world.manager.post('/api/v1/connectors', world.connectors.password, z.unknown());
   await world.serviceNowAdmin.post(
     '/__sim/faults/add',
-    { fault: 'stall-headers', ms, match: { route: 'table' } },
+    { fault: 'stall-headers', ms, times: 1, match: { route: 'table' } },
     z.unknown(),
   );
   const { taskId } = await world.manager.post(
@@ -188,8 +190,8 @@ describe('a delegate process that is asked to leave', function () {
     expect(connection.all('heartbeat').at(-1)).to.deep.include({ running: [REF] });
     serviceNow.answer();
     expect(await delegate.end()).to.equal(0);
-    expect(wayOut(connection)).to.deep.equal(['draining', 'task.result', 'goodbye']);
     expect((await connection.closed()).code).to.equal(1000);
+    expect(wayOut(connection)).to.deep.equal(['draining', 'task.result', 'goodbye']);
   });
 
   for (const seconds of ['0', '1']) {
@@ -199,12 +201,39 @@ describe('a delegate process that is asked to leave', function () {
       await serviceNow.begin(connection, REF);
       delegate.kill('SIGTERM');
       expect(await delegate.end()).to.equal(0);
+      // The last frames may be on the way yet.
+      await connection.closed();
       const [result] = connection.all('task.result');
       expect(result).to.include({ ...REF, outcome: 'failed' });
       expect(result).to.have.nested.property('error.code', 'interrupted');
       expect(wayOut(connection)).to.deep.equal(['draining', 'task.result', 'goodbye']);
     });
   }
+
+  it('sees a token exchange through after the goodbye, and has kept the new refresh token when it gives up its folder', async () => {
+    const stateDir = await tempDir();
+    const lockedAtAnswer: boolean[] = [];
+    // Longer than anything else that the process waits for after its goodbye.
+    await using server = await SlowTokenServer.start(3_000, () => {
+      lockedAtAnswer.push(existsSync(join(stateDir, 'delegate.lock')));
+    });
+    const delegate = await started({
+      stateDir,
+      env: {
+        DELEGATE_SHUTDOWN_GRACE_SECONDS: '0',
+        DELEGATE_SECRET_CLIENT: 'client-for-tests',
+        DELEGATE_SECRET_REFRESH_TOKEN: 'first-refresh-token-for-tests',
+      },
+    });
+    const connection = await session(delegate);
+    await server.begin(connection, REF);
+    delegate.kill('SIGTERM');
+    await connection.closed();
+    expect(lockedAtAnswer, 'the goodbye waits for no exchange').to.deep.equal([]);
+    expect(await delegate.end()).to.equal(0);
+    expect(lockedAtAnswer).to.deep.equal([true]);
+    expect(await readdir(join(stateDir, 'kept'))).to.have.lengthOf(1);
+  });
 
   it('by its manager and by a signal at once moves, finishes, and exits 0', async () => {
     const delegate = await started();

@@ -175,6 +175,60 @@ export class SlowServiceNow implements AsyncDisposable {
   }
 }
 
+/** A token server that takes its time, and replaces the refresh token with each answer. */
+export class SlowTokenServer implements AsyncDisposable {
+  readonly #server: Server;
+  url = '';
+
+  private constructor(answerAfterMs: number, onAnswer: () => void) {
+    this.#server = createServer((request, response) => {
+      request.resume();
+      setTimeout(() => {
+        onAnswer();
+        response.setHeader('content-type', 'application/json');
+        response.end(JSON.stringify(ROTATED));
+      }, answerAfterMs);
+    });
+  }
+
+  static async start(answerAfterMs: number, onAnswer: () => void): Promise<SlowTokenServer> {
+    const server = new SlowTokenServer(answerAfterMs, onAnswer);
+    server.url = `http://127.0.0.1:${await listenOnLoopback(server.#server)}`;
+    return server;
+  }
+
+  /** A test of a connector begins; resolves when its exchange is under way. */
+  async begin(connection: ScriptedConnection, ref: TaskRef): Promise<void> {
+    const asked = once(this.#server, 'request');
+    const auth = {
+      type: 'RefreshTokenGrantType',
+      spec: {
+        tokenUrl: `${this.url}/token`,
+        clientIdRef: 'env:CLIENT',
+        refreshTokenRef: 'env:REFRESH_TOKEN',
+      },
+    };
+    const spec = { serviceNowUrl: this.url, auth };
+    const connector = { name: 'test', identifier: 'test', type: 'ServiceNow', spec };
+    connection.assign(ref, 'servicenow.connector.validate', { input: { connector } });
+    await within('the token server to be asked', asked, PROCESS_DEADLINE_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+const ROTATED = {
+  access_token: 'access-token-for-tests',
+  refresh_token: 'second-refresh-token-for-tests',
+  token_type: 'Bearer',
+  expires_in: 1_800,
+};
+
 /** Whether this machine lets its tests do that. */
 export async function canRun(command: string, args: readonly string[]): Promise<boolean> {
   const child = spawn(command, args, { stdio: 'ignore' });

@@ -58,7 +58,8 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
           signal,
           options,
         );
-        return bearerAuthorization({ bearer: answer.accessToken, accessToken: answer.accessToken });
+        const { accessToken } = answer;
+        return bearerAuthorization({ bearer: accessToken, accessToken }, protect);
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
       warnings() {

@@ -1,7 +1,7 @@
 import type { Secret } from '../../../kit/secret.ts';
 import { redeemRefreshToken } from '../../../oauth/grants.ts';
 import { tokenError } from '../../../oauth/token-errors.ts';
-import type { TokenAnswer } from '../../../oauth/token-response.ts';
+import { protectToken, type TokenAnswer } from '../../../oauth/token-response.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
 import { bearerAuthorization, forgetRefused } from './bearer.ts';
 import { fieldsOf, required, type AuthMethod } from './method.ts';
@@ -21,11 +21,14 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
     // Access tokens belong to one connector. They outlive a rotation, which changes the stored token and not its family.
     const key = tokenKey([connector, refreshTokens.familyOf(holding), clientSecret, scope, tokenType]);
 
-    const redeem: Redeem = (current, signal) =>
-      redeemRefreshToken(
-        { endpoint, clientId, clientSecret, refreshToken: current, scope },
+    const redeem: Redeem = (current, signal) => {
+      // Once more: the newest one may have been in memory for long, and what is registered is bounded.
+      const newest = protectToken(current.reveal(), protect);
+      return redeemRefreshToken(
+        { endpoint, clientId, clientSecret, refreshToken: newest, scope },
         { send, protect, scrub, signal },
       );
+    };
     const obtain = (signal: AbortSignal): Promise<TokenAnswer> =>
       refreshTokens.renew(holding, redeem, signal);
 
@@ -35,10 +38,9 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
       keyMaterial: undefined,
       async authorize(signal, options) {
         const answer = await tokens.get(key, obtain, signal, { ...options, seeThrough: true });
-        return bearerAuthorization({
-          bearer: chosenToken(answer, tokenType),
-          accessToken: answer.accessToken,
-        });
+        await refreshTokens.keepAgain(holding, signal);
+        const { accessToken } = answer;
+        return bearerAuthorization({ bearer: chosenToken(answer, tokenType), accessToken }, protect);
       },
       refused: (authorization) => forgetRefused(tokens, key, authorization),
       warnings() {

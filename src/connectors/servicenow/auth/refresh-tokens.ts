@@ -1,5 +1,6 @@
 import { forgetOldest } from '../../../kit/bounds.ts';
 import type { DelegateError } from '../../../kit/errors.ts';
+import { untilAborted } from '../../../kit/flow.ts';
 import type { Secret } from '../../../kit/secret.ts';
 import type { Clock } from '../../../kit/time.ts';
 import { EXCHANGE_LIMIT_MS, withinTime } from '../../../oauth/time-limit.ts';
@@ -14,6 +15,9 @@ const MAX_FAMILIES = 500;
 
 /** Tokens by which a family is known. A task may hold one that was replaced while the task waited. */
 const MAX_KNOWN_TOKENS = 10_000;
+
+/** A disk that took no token is asked again after this, by the next task. */
+const KEEP_AGAIN_AFTER_MS = 30_000;
 
 /** What a connector knows of its refresh token. */
 export interface RefreshTokenHolding {
@@ -46,15 +50,24 @@ export interface RefreshTokens {
    * @param signal only stops what has not begun
    */
   renew(holding: RefreshTokenHolding, redeem: Redeem, signal: AbortSignal): Promise<TokenAnswer>;
+  /**
+   * For whoever uses an access token from memory. Tries again to keep the refresh token that came with it, if that was
+   * not possible then: the disk may have room again, and the next exchange is an hour away. Rejects with the signal's
+   * reason alone.
+   */
+  keepAgain(holding: RefreshTokenHolding, signal: AbortSignal): Promise<void>;
   /** What the customer should know of the token in the store. */
   warningOf(holding: RefreshTokenHolding): DelegateError | undefined;
+  /** Waits for what is under way, and tries a last time to keep what is in memory alone. */
+  close(): Promise<void>;
 }
 
 /** Where the newest token of a family is. */
-interface Newest {
-  readonly token: Secret;
-  readonly place: 'stored' | 'kept' | 'memory';
-}
+type Newest = { readonly token: Secret } & (
+  | { readonly place: 'stored' | 'kept' }
+  /** @property keepAgainAt on the monotonic clock */
+  | { readonly place: 'memory'; readonly holding: RefreshTokenHolding; readonly keepAgainAt: number }
+);
 
 export function createRefreshTokens(deps: {
   clock: Clock;
@@ -65,7 +78,7 @@ export function createRefreshTokens(deps: {
   const newest = new Map<string, Newest>();
   /** Hash of a token → its family, where that is not its own hash. */
   const families = new Map<string, string>();
-  const inTurn = turns();
+  const inTurn = createTurns();
 
   const familyOf = (holding: RefreshTokenHolding): string => {
     const hash = hashOf(holding);
@@ -80,29 +93,38 @@ export function createRefreshTokens(deps: {
     signal.throwIfAborted();
     const family = familyOf(holding);
     const first = newest.get(family)?.token ?? (await keptFor(holding)) ?? holding.stored;
-    const { answer, sent } = await redeemOrNext(holding, family, first, redeem);
-    const renewed = answer.refreshToken;
-    if (renewed !== undefined && !isSame(renewed, sent)) await store(holding, family, renewed);
-    return answer;
-  }
-
-  /** One more try with the token that another process on this state folder may have kept since. */
-  async function redeemOrNext(
-    holding: RefreshTokenHolding,
-    family: string,
-    first: Secret,
-    redeem: Redeem,
-  ): Promise<{ answer: TokenAnswer; sent: Secret }> {
-    const send = (token: Secret): Promise<TokenAnswer> =>
-      withinTime(clock, EXCHANGE_LIMIT_MS, new AbortController(), (limit) => redeem(token, limit));
+    signal.throwIfAborted();
     try {
-      return { answer: await send(first), sent: first };
+      return await send(holding, family, first, redeem);
     } catch (thrown) {
+      // Another process on this state folder may have kept a newer one since.
       const next = refusesToken(thrown) ? await kept.read(hashOf(holding)) : undefined;
       // One that is known here is the very one that was sent, or older: kept before the folder took no more.
-      if (next === undefined || isKnown(holding, next)) throw thrown;
+      if (next === undefined || isKnown(holding, next) || signal.aborted) throw thrown;
       learn(holding, family, { token: next, place: 'kept' });
-      return { answer: await send(next), sent: next };
+      return await send(holding, family, next, redeem);
+    }
+  }
+
+  /** Stores the token that comes in the place of this one, whatever else comes with it. */
+  async function send(
+    holding: RefreshTokenHolding,
+    family: string,
+    token: Secret,
+    redeem: Redeem,
+  ): Promise<TokenAnswer> {
+    const storeNew = async (renewed: Secret | undefined): Promise<void> => {
+      if (renewed !== undefined && !isSame(renewed, token)) await store(holding, family, renewed);
+    };
+    try {
+      const answer = await withinTime(clock, EXCHANGE_LIMIT_MS, new AbortController(), (limit) =>
+        redeem(token, limit),
+      );
+      await storeNew(answer.refreshToken);
+      return answer;
+    } catch (thrown) {
+      if (thrown instanceof OAuthFailure) await storeNew(thrown.refreshToken);
+      throw thrown;
     }
   }
 
@@ -131,7 +153,8 @@ export function createRefreshTokens(deps: {
 
   /** In memory at once: who finds the new token in the store must find its family too. Never rejects. */
   async function store(holding: RefreshTokenHolding, family: string, token: Secret): Promise<void> {
-    learn(holding, family, { token, place: 'memory' });
+    const keepAgainAt = clock.monotonic() + KEEP_AGAIN_AFTER_MS;
+    learn(holding, family, { token, place: 'memory', holding, keepAgainAt });
 
     const standing = await resolveNow(holding);
     // Not over a token that the customer has put there meanwhile.
@@ -160,40 +183,75 @@ export function createRefreshTokens(deps: {
     }
   }
 
+  async function storeAgain(family: string): Promise<void> {
+    const now = newest.get(family);
+    if (now?.place === 'memory') await store(now.holding, family, now.token);
+  }
+
   return {
     familyOf,
 
     async renew(holding, redeem, signal) {
       try {
-        return await inTurn(familyOf(holding), () => exchange(holding, redeem, signal));
+        return await inTurn.take(familyOf(holding), () => exchange(holding, redeem, signal));
       } catch (thrown) {
         // Another delegate with the same store, or the customer, may have replaced the token since the task began. One
         // of the same family is older than the one that was sent.
         const now = refusesToken(thrown) ? await resolveNow(holding) : undefined;
         if (now === undefined || familyOf(now) === familyOf(holding)) throw thrown;
-        return await inTurn(familyOf(now), () => exchange(now, redeem, signal));
+        return await inTurn.take(familyOf(now), () => exchange(now, redeem, signal));
       }
+    },
+
+    async keepAgain(holding, signal) {
+      const family = familyOf(holding);
+      const now = newest.get(family);
+      if (now?.place !== 'memory' || clock.monotonic() < now.keepAgainAt) return;
+      // An exchange that is under way brings a newer one, and takes longer than a task should wait.
+      if (!inTurn.isBusy(family))
+        await untilAborted(
+          inTurn.take(family, () => storeAgain(family)),
+          signal,
+        );
     },
 
     warningOf(holding) {
       const place = newest.get(familyOf(holding))?.place ?? 'stored';
       return place === 'stored' ? undefined : warnings[place]();
     },
+
+    async close() {
+      await Promise.all([...newest.keys()].map((family) => inTurn.take(family, () => storeAgain(family))));
+      await inTurn.ended();
+    },
   };
 }
 
-/** Runs work under one key in the order in which it came, one piece after another. */
-function turns(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
+interface Turns {
+  /** Runs work under one key in the order in which it came, one piece after another. */
+  take<T>(key: string, work: () => Promise<T>): Promise<T>;
+  isBusy(key: string): boolean;
+  /** Resolves when everything begun so far has ended. */
+  ended(): Promise<void>;
+}
+
+function createTurns(): Turns {
   /** The end of the last piece begun, by key; it never rejects. */
   const ends = new Map<string, Promise<void>>();
-  return (key, work) => {
-    const turn = (ends.get(key) ?? Promise.resolve()).then(work);
-    const end = (): void => {
-      if (ends.get(key) === ended) ends.delete(key);
-    };
-    const ended: Promise<void> = turn.then(end, end);
-    ends.set(key, ended);
-    return turn;
+  return {
+    take(key, work) {
+      const turn = (ends.get(key) ?? Promise.resolve()).then(work);
+      const end = (): void => {
+        if (ends.get(key) === ended) ends.delete(key);
+      };
+      const ended: Promise<void> = turn.then(end, end);
+      ends.set(key, ended);
+      return turn;
+    },
+    isBusy: (key) => ends.has(key),
+    async ended() {
+      await Promise.all(ends.values());
+    },
   };
 }
 

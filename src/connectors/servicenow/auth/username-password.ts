@@ -1,6 +1,18 @@
+import { errorsOf, type ErrorKinds } from '../../../kit/errors.ts';
 import { Secret } from '../../../kit/secret.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
 import { fieldsOf, required, type AuthMethod } from './method.ts';
+
+export const USERNAME_ERRORS = {
+  'servicenow.username-has-colon': {
+    category: 'invalid-input',
+    means:
+      'The user name of the connector has a colon. ServiceNow would take what stands before it for the name, and count a failed log-in of that user.',
+    remedy: 'Enter the user name alone; the password has a secret of its own.',
+  },
+} as const satisfies ErrorKinds;
+
+const usernameError = errorsOf(USERNAME_ERRORS);
 
 /**
  * HTTP Basic (RFC 7617) in UTF-8. The password may be an API key. A refusal is final: ServiceNow locks an account
@@ -19,7 +31,13 @@ export const usernamePassword: AuthMethod<'UsernamePassword'> = {
       user: auth.spec.username,
       identity: tokenKey([connector, 'basic', header]),
       keyMaterial: undefined,
-      authorize: () => Promise.resolve({ header, bearer: undefined, accessToken: undefined }),
+      async authorize() {
+        // RFC 7617, section 2: the first colon ends the user name.
+        if (user.includes(':')) {
+          throw usernameError('servicenow.username-has-colon', 'The user name has a colon.');
+        }
+        return await Promise.resolve({ header, bearer: undefined, accessToken: undefined });
+      },
       refused: () => false,
       warnings: () => [],
     };

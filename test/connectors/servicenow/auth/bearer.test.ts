@@ -2,16 +2,31 @@ import { expect } from 'chai';
 import { bearerAuthorization } from '../../../../src/connectors/servicenow/auth/bearer.ts';
 import { usernamePassword } from '../../../../src/connectors/servicenow/auth/username-password.ts';
 import { createRefreshTokens } from '../../../../src/connectors/servicenow/auth/refresh-tokens.ts';
-import { Secret } from '../../../../src/kit/secret.ts';
+import { Redactor, Secret } from '../../../../src/kit/secret.ts';
 import { systemClock } from '../../../../src/kit/time.ts';
 import { TokenSource } from '../../../../src/oauth/token-source.ts';
 
 describe('an Authorization header', () => {
   it('of a token is a secret', () => {
     const token = new Secret('token-of-a-test');
-    const { header } = bearerAuthorization({ bearer: token, accessToken: token });
+    const { header } = bearerAuthorization(
+      { bearer: token, accessToken: token },
+      (value) => new Secret(value),
+    );
     expect(header.reveal()).to.equal('Bearer token-of-a-test');
     expect(String(header)).to.equal('[secret]');
+  });
+
+  it('of a token from memory is scrubbed with each use, however many secrets came since the last', () => {
+    const redactor = new Redactor();
+    const protect = (value: string): Secret => redactor.register(value);
+    const accessToken = protect('an-access-token-for-an-hour');
+    const bearer = protect('an-id-token-for-an-hour');
+    for (let use = 0; use < 2; use += 1) {
+      for (let index = 0; index < 1_500; index += 1) protect(`secret-${use}-${index}`);
+      bearerAuthorization({ bearer, accessToken }, protect);
+      expect(redactor.scrub(`${bearer.reveal()} ${accessToken.reveal()}`)).to.equal('[secret] [secret]');
+    }
   });
 
   it('of a password registers the pair in base64, and not once more with its scheme', async () => {

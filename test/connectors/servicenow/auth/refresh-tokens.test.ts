@@ -11,6 +11,7 @@ import { Secret } from '../../../../src/kit/secret.ts';
 import { OAuthFailure } from '../../../../src/oauth/token-failure.ts';
 import type { TokenAnswer } from '../../../../src/oauth/token-response.ts';
 import { failureOf } from '../../../support/servicenow.ts';
+import { rejectionOf } from '../../../support/failure.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 
 const ENDPOINT = new URL('https://idp.example.com/token');
@@ -44,8 +45,8 @@ class RotatingServer {
   }
 }
 
-function refused(error: string, status: number): OAuthFailure {
-  return new OAuthFailure({
+function refused(error: string | undefined, status: number, refreshToken?: Secret): OAuthFailure {
+  const refusal = {
     endpoint: ENDPOINT.href,
     status,
     contentKind: 'json',
@@ -56,7 +57,8 @@ function refused(error: string, status: number): OAuthFailure {
     asksForBasic: false,
     location: undefined,
     requestId: undefined,
-  });
+  } as const;
+  return new OAuthFailure(refusal, undefined, refreshToken);
 }
 
 function answerWith(refreshToken: string | undefined): TokenAnswer {
@@ -152,6 +154,17 @@ describe('rotated refresh tokens', () => {
       expect(warningNow()).to.equal(NOT_KEPT);
       await renew();
       expect(server.sent).to.deep.equal(['first', 'rotated-1']);
+    });
+
+    it('also when the answer that brought it is of no use otherwise', async () => {
+      const useless = (): Promise<never> => Promise.reject(refused(undefined, 200, new Secret('rotated-1')));
+      const error = await failureOf(() => tokens.renew(holding(), useless, patience()));
+      expect(error.code).to.match(/^token\./);
+      expect(disk.events).to.deep.equal(['kept rotated-1']);
+      server.current = 'rotated-1';
+      tokens = start();
+      await renew();
+      expect(server.sent).to.deep.equal(['rotated-1']);
     });
 
     it('nowhere, if the server gave back the one that it was sent', async () => {
@@ -374,6 +387,75 @@ describe('rotated refresh tokens', () => {
     expect(signals[1]?.aborted).to.equal(true);
   });
 
+  describe('that are in memory alone', () => {
+    beforeEach(async () => {
+      disk.mayKeep = false;
+      await renew();
+      disk.events.length = 0;
+    });
+
+    it('are kept by the next task, as soon as the disk has room again', async () => {
+      await clock.advance(29_999);
+      disk.mayKeep = true;
+      await tokens.keepAgain(holding(), patience());
+      expect(disk.events, 'not with each use').to.deep.equal([]);
+      await clock.advance(1);
+      await tokens.keepAgain(holding(), patience());
+      expect(disk.events).to.deep.equal(['kept rotated-1']);
+      expect(warningNow()).to.equal(OUTDATED);
+      tokens = start();
+      await renew();
+      expect(server.sent).to.deep.equal(['first', 'rotated-1']);
+    });
+
+    it('are put into the store if that may be written by now', async () => {
+      disk.mayReplace = true;
+      await clock.advance(30_000);
+      await tokens.keepAgain(holding(), patience());
+      expect(disk.events).to.deep.equal(['replaced by rotated-1']);
+      expect(warningNow()).to.equal(undefined);
+    });
+
+    it('stay there while the disk takes none, and are tried again after as long', async () => {
+      let tries = 0;
+      disk.keptPort.keep = () => Promise.reject(new Error(`full ${(tries += 1)}`));
+      for (let second = 0; second < 61; second += 1) {
+        await clock.advance(1_000);
+        await tokens.keepAgain(holding(), patience());
+      }
+      expect(tries).to.equal(2);
+      expect(warningNow()).to.equal(NOT_KEPT);
+    });
+
+    it('are tried a last time at the stop', async () => {
+      disk.mayKeep = true;
+      await tokens.close();
+      expect(disk.events).to.deep.equal(['kept rotated-1']);
+    });
+
+    it('make no task wait for an exchange that is under way', async () => {
+      await clock.advance(30_000);
+      const reply = deferred<TokenAnswer>();
+      const running = tokens.renew(holding(), () => reply.promise, patience());
+      await tokens.keepAgain(holding(), patience());
+      disk.mayKeep = true;
+      reply.resolve(answerWith('rotated-2'));
+      await running;
+      expect(disk.events).to.deep.equal(['kept rotated-2']);
+    });
+
+    it('make no task wait longer than it may', async () => {
+      await clock.advance(30_000);
+      const full = deferred<void>();
+      disk.keptPort.keep = () => full.promise;
+      const reason = new Error('cancelled');
+      expect(await rejectionOf(tokens.keepAgain(holding(), AbortSignal.abort(reason)))).to.equal(reason);
+      full.resolve();
+      await tokens.close();
+      expect(warningNow()).to.equal(OUTDATED);
+    });
+  });
+
   it('what has not begun when the delegate stops is not begun', async () => {
     const stop = new AbortController();
     const reply = deferred<TokenAnswer>();
@@ -419,8 +501,7 @@ describe('rotated refresh tokens', () => {
             await Promise.all(running);
             begun = [];
             disk.mayKeep = true;
-            // What is in memory alone would be lost with the process.
-            if (warningNow() === NOT_KEPT) await renew();
+            await tokens.close();
             tokens = start();
           }
         }

@@ -37,6 +37,20 @@ describe('user name and password', () => {
     expect(call?.user).to.equal('svc_deploy');
   });
 
+  it('a name with a colon is never sent: it would be a failed log-in of whoever stands before it', async () => {
+    const auth = {
+      type: 'UsernamePassword',
+      spec: { usernameRef: 'test:username', passwordRef: 'test:password' },
+    };
+    bench.surroundings.secrets.set('username', 'svc_deploy:1').set('password', PASSWORDS.svc_deploy);
+    const error = await failureOf(() => bench.check(auth, QUESTION));
+    expect(error).to.include({ code: 'servicenow.username-has-colon', retryable: false });
+    const { status, errors } = await bench.validate(auth);
+    expect(status).to.equal('FAILURE');
+    expect(errors.map(({ code }) => code)).to.deep.equal(['servicenow.username-has-colon']);
+    expect(tableCalls(bench.instance)).to.have.length(0);
+  });
+
   it('the name may be a secret too; it then appears in no text', async () => {
     const auth = {
       type: 'UsernamePassword',
