@@ -1,7 +1,8 @@
+import { approvalAnswerSchema } from '../connectors/servicenow/tasks/approval-check.ts';
 import { runLocalCommand, type LocalCommand } from './local/command.ts';
 import { readApprovalFile, withTicket } from './local/input-file.ts';
 import { untilSettled, type Ran } from './local/task.ts';
-import { approvalReport, approvalSchema, type Approval } from './report/approval.ts';
+import { approvalReport, type Approval } from './report/approval.ts';
 
 /** Apart from those of failures, so that "not yet" is never taken for one. */
 const EXIT_CODES: Readonly<Record<Approval['decision'], number>> = { approved: 0, pending: 10, rejected: 11 };
@@ -42,7 +43,7 @@ const command: LocalCommand = {
   },
   exitCodeOf: approvalExitCode,
   report(output, terminal) {
-    const read = approvalSchema.safeParse(output);
+    const read = approvalAnswerSchema.safeParse(output);
     return read.success ? approvalReport(read.data, terminal) : undefined;
   },
   noAnswer: 'There is no decision',
@@ -55,17 +56,17 @@ export async function check(args: readonly string[]): Promise<number> {
 
 /** 0 approved · 10 pending · 11 rejected · 1 failed for good · 3 failed, and may succeed later. */
 export function approvalExitCode({ outcome, answer }: Ran): number {
-  if (outcome.outcome === 'succeeded') return EXIT_CODES[approvalSchema.parse(answer).decision];
+  if (outcome.outcome === 'succeeded') return EXIT_CODES[approvalAnswerSchema.parse(answer).decision];
   return outcome.error.retryable ? FAILED_FOR_NOW : FAILED;
 }
 
 /** Whether another look may tell more. */
 function isOpen({ outcome, answer }: Ran): boolean {
   if (outcome.outcome !== 'succeeded') return outcome.error.retryable;
-  return approvalSchema.parse(answer).decision === 'pending';
+  return approvalAnswerSchema.parse(answer).decision === 'pending';
 }
 
 /** Scrubbed by whoever prints it. */
 function whyOpen({ outcome, answer }: Ran): string {
-  return outcome.outcome === 'succeeded' ? approvalSchema.parse(answer).reason : outcome.error.message;
+  return outcome.outcome === 'succeeded' ? approvalAnswerSchema.parse(answer).reason : outcome.error.message;
 }

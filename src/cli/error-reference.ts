@@ -1,6 +1,7 @@
 import { CONFIGURATION_ERRORS } from '../config/errors.ts';
 import { INPUT_ERRORS } from '../connectors/connector.ts';
 import { APPROVAL_ERRORS } from '../connectors/servicenow/approval/errors.ts';
+import { USERNAME_ERRORS } from '../connectors/servicenow/auth/username-password.ts';
 import { SERVICENOW_ERRORS } from '../connectors/servicenow/error-kinds.ts';
 import { SETTINGS_ERRORS } from '../connectors/servicenow/runtime.ts';
 import { TICKET_ERRORS } from '../connectors/servicenow/tickets/ticket-name.ts';
@@ -29,7 +30,7 @@ interface Chapter {
 export const ERROR_CHAPTERS: readonly Chapter[] = [
   { title: 'What ServiceNow answers', tables: [SERVICENOW_ERRORS] },
   { title: 'Tickets and approvals', tables: [TICKET_ERRORS, APPROVAL_ERRORS] },
-  { title: 'Tests of a connector', tables: [VALIDATION_ERRORS, SETTINGS_ERRORS] },
+  { title: 'Tests of a connector', tables: [VALIDATION_ERRORS, SETTINGS_ERRORS, USERNAME_ERRORS] },
   { title: 'Network, TLS and HTTP', tables: [HTTP_ERRORS] },
   { title: 'Tokens', tables: [TOKEN_ERRORS] },
   { title: 'Certificates and keys', tables: [KEY_MATERIAL_ERRORS] },

@@ -135,7 +135,7 @@ const MAX_COMPLAINT_CHARS = 380;
 
 /** The first complaints in one error: each names the field by its path and what it should be. */
 export function parseInput<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
-  const parsed = schema.safeParse(raw);
+  const parsed = schema.safeParse(raw, { error: plainWords });
   if (parsed.success) return parsed.data;
   const { issues } = parsed.error;
   const listed = issues.slice(0, MAX_COMPLAINTS).map(({ path, message }) => ({
@@ -149,6 +149,21 @@ export function parseInput<S extends z.ZodType>(schema: S, raw: unknown): z.outp
   throw inputError('invalid-input', [...complaints, ...(rest > 0 ? [`and ${rest} more`] : [])].join('; '), {
     details: { fields: listed.map(({ field }) => field) },
   });
+}
+
+/** What a field must be, by the name that zod has for it. Mostly people write YAML, where 3 and false are no text. */
+const PLAIN_WORDS: Readonly<Record<string, string>> = {
+  string: 'must be text; a number, true or false needs quotes',
+  number: 'must be a number',
+  boolean: 'must be true or false',
+  array: 'must be a list',
+  object: 'must be a mapping of fields',
+};
+
+/** For fields of which the schema itself says nothing better. */
+function plainWords({ code, expected, input }: z.core.$ZodRawIssue): string | undefined {
+  if (input === undefined && (code === 'invalid_type' || code === 'invalid_value')) return 'is missing';
+  return code === 'invalid_type' && typeof expected === 'string' ? PLAIN_WORDS[expected] : undefined;
 }
 
 function bounded(text: string): string {

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { ErrorCategory } from '../kit/errors.ts';
 import { boundedWords } from '../kit/text.ts';
 import { toTimestamp } from '../kit/time.ts';
 import { managerError } from './errors.ts';
@@ -7,8 +6,6 @@ import type { ApprovalRecord, ApprovalStatus, Holder, Look, TaskError, TaskRecor
 
 /** Looks in a row with an error that waiting does not cure, before the approval fails. */
 const MAX_FAILURES_IN_A_ROW = 3;
-/** What is asked is itself wrong or forbidden; the next look would ask the same. */
-const HOPELESS: ReadonlySet<ErrorCategory> = new Set(['invalid-input', 'policy']);
 /** Looks that an approval keeps; the count goes on, and the log has the others. */
 const MAX_LOOKS = 50;
 /** Of a text in a kept look, so that thousands of approvals fit into memory; the last one stays whole beside them. */
@@ -81,9 +78,13 @@ export function withLook(approval: ApprovalRecord, look: Look, nextLookMs: numbe
   if (look.decision === 'approved' || look.decision === 'rejected') {
     return ended(seen, look.decision, look.at);
   }
-  const hopeless = hard && HOPELESS.has(look.error.category);
-  if (!hopeless && failuresInARow < MAX_FAILURES_IN_A_ROW) return seen;
+  if (!(hard && isHopeless(look.error)) && failuresInARow < MAX_FAILURES_IN_A_ROW) return seen;
   return ended(seen, 'failed', look.at);
+}
+
+/** What is asked is itself wrong or forbidden, whatever becomes of the ticket: the next look would ask the same. */
+function isHopeless({ code, category }: TaskError): boolean {
+  return code === 'invalid-input' || category === 'policy';
 }
 
 function kept(look: Look): Look {

@@ -273,7 +273,7 @@ export class Scheduler {
     return lastHolderId(task) === seat.delegate.id && result.outcome !== 'cancelled';
   }
 
-  /** Places what waits, oldest first, for as long as it may do any good. */
+  /** Places what waits, in turn, for as long as it may do any good. */
   #dispatch(worthwhile: () => boolean): void {
     for (const task of this.#table.waiting()) {
       if (!worthwhile()) return;

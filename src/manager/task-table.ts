@@ -4,6 +4,7 @@ import { toTimestamp, type Timer } from '../kit/time.ts';
 import { managerError } from './errors.ts';
 import type { Settings } from './options.ts';
 import type { Holder, TaskEvent, TaskRecord, TaskState } from './store.ts';
+import { TaskLines } from './task-lines.ts';
 
 /** Tasks that have not ended; more are refused. */
 const MAX_OPEN_TASKS = 10_000;
@@ -43,8 +44,7 @@ export class TaskTable {
   /** Both oldest first. */
   readonly #open = new Set<string>();
   readonly #ended = new Set<string>();
-  /** Those of the open ones that nobody has. */
-  readonly #waiting = new Set<string>();
+  readonly #lines = new TaskLines();
   readonly #timers = new Map<string, Timer>();
   /** Monotonic, by task: when the attempt was offered, then when it was accepted. */
   readonly #heldSince = new Map<string, number>();
@@ -57,7 +57,7 @@ export class TaskTable {
     // After a restart every task gets its full time again: its delegate had nobody to renew the lease with.
     for (const task of settings.store.tasks.values()) {
       (task.state.at === 'ended' ? this.#ended : this.#open).add(task.taskId);
-      if (task.state.at === 'waiting') this.#waiting.add(task.taskId);
+      this.#lines.moved(task);
       if (isHeld(task)) this.#heldSince.set(task.taskId, settings.clock.monotonic());
       // Whoever was offered a task is not connected yet: it gets the time to come back, not the time to answer.
       this.#start(task, task.state.at === 'offered' ? settings.leaseMs : this.#timeOf(task.state.at));
@@ -78,15 +78,13 @@ export class TaskTable {
   }
 
   /**
-   * Oldest first, each as it is when its turn comes: placing one may, through an observer, move another. Every
-   * credit frame asks, so it costs nothing while nobody waits.
+   * In the order of `TaskLines`, each as it is when its turn comes: placing one may, through an observer, move
+   * another.
    */
   *waiting(): Generator<TaskRecord, void, undefined> {
-    if (this.#waiting.size === 0) return;
-    // Not in the order of `#waiting`, where a task that came back stands behind younger ones.
-    for (const taskId of this.#open) {
-      const task = this.#waiting.has(taskId) ? this.get(taskId) : undefined;
-      if (task !== undefined) yield task;
+    for (const taskId of this.#lines.inTurn()) {
+      const task = this.get(taskId);
+      if (task?.state.at === 'waiting') yield task;
     }
   }
 
@@ -131,10 +129,9 @@ export class TaskTable {
       this.#ended.add(task.taskId);
       this.#forgetOldest();
     }
-    if (state.at === 'waiting') this.#waiting.add(task.taskId);
-    else this.#waiting.delete(task.taskId);
     const accepted = task.state.at === 'offered' && state.at === 'running';
     const moved = { ...task, state };
+    this.#lines.moved(moved);
     if (state.at === 'offered' || accepted)
       this.#heldSince.set(task.taskId, this.#settings.clock.monotonic());
     else if (!isHeld(moved)) this.#heldSince.delete(task.taskId);

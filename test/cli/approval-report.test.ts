@@ -108,7 +108,10 @@ describe('the report of a look at a ticket', () => {
 
   it('is not rearranged by what stands in a ticket', () => {
     const condition = { key: 'k', operator: 'equals', expected: 'a\u001B[2J', value: 'b\nc', met: false };
-    const approval = { met: false, conditions: [{ ...condition, displayValue: 'd\u202Ee' }] };
+    const approval = {
+      met: false,
+      conditions: [{ ...condition, displayValue: 'd\u202Ee', compared: 'either' as const }],
+    };
     const shown = approvalReport({ ...LOOK, approval }, plainTerminal(80));
     expect(shown).to.contain('✗ k      equals    a [2J     b c (d e)\n');
   });

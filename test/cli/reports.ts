@@ -4,7 +4,7 @@ import type { Validation } from '../../src/cli/report/validation.ts';
 
 const TESTED = {
   testedAt: '2026-11-23T18:00:00.000Z',
-  delegate: { name: 'eu-1', version: '26.11.90100' },
+  delegate: { id: 'dlg-1', name: 'eu-1', version: '26.11.90100' },
 };
 
 export const SUCCESS: Validation = {
@@ -13,8 +13,8 @@ export const SUCCESS: Validation = {
   errors: [],
   warnings: [],
   checks: [
-    { title: 'Secrets resolve', status: 'passed', durationMs: 3, detail: '1 of 1' },
-    { title: 'Table API answers', status: 'passed', durationMs: 1_063, detail: 'HTTP 200' },
+    { id: 'secrets', title: 'Secrets resolve', status: 'passed', durationMs: 3, detail: '1 of 1' },
+    { id: 'api', title: 'Table API answers', status: 'passed', durationMs: 1_063, detail: 'HTTP 200' },
   ],
 };
 
@@ -45,16 +45,17 @@ export const FAILURE: Validation = {
     },
   ],
   checks: [
-    { title: 'Secrets resolve', status: 'warned', durationMs: 3, detail: SHORTENED },
+    { id: 'secrets', title: 'Secrets resolve', status: 'warned', durationMs: 3, detail: SHORTENED },
     {
+      id: 'network',
       title: 'Hosts can be reached',
       status: 'passed',
       durationMs: 412,
       detail:
         'example.service-now.com at 192.0.2.10, TLSv1.3, certificate of *.service-now.com by Example CA until 2027-03-01',
     },
-    { title: 'Table API answers', status: 'failed', durationMs: 95, detail: NOT_AUTHENTICATED },
-    { title: 'User sees tasks', status: 'skipped', durationMs: 0 },
+    { id: 'api', title: 'Table API answers', status: 'failed', durationMs: 95, detail: NOT_AUTHENTICATED },
+    { id: 'access', title: 'User sees tasks', status: 'skipped', durationMs: 0 },
   ],
 };
 
@@ -70,6 +71,7 @@ export const LOOK: Approval = {
         expected: 'Implement',
         value: '-2',
         displayValue: 'Scheduled',
+        compared: 'either',
         met: false,
       },
       {
@@ -78,6 +80,7 @@ export const LOOK: Approval = {
         expected: 'Network, 東京',
         value: 'd625dccec0a8016700a222a0f7900d06',
         displayValue: '東京',
+        compared: 'either',
         met: true,
       },
     ],
@@ -85,7 +88,15 @@ export const LOOK: Approval = {
   rejection: {
     met: false,
     conditions: [
-      { key: 'close_code', operator: 'not equals', expected: '', value: '', displayValue: '', met: false },
+      {
+        key: 'close_code',
+        operator: 'not equals',
+        expected: '',
+        value: '',
+        displayValue: '',
+        compared: 'either',
+        met: false,
+      },
     ],
   },
   window: {
@@ -97,8 +108,10 @@ export const LOOK: Approval = {
   ticket: {
     type: 'change_request',
     number: 'CHG0030004',
+    sysId: '57b3429d5c20',
     url: 'https://example.service-now.com/nav_to.do?uri=change_request.do%3Fsys_id%3D57b3429d5c20',
     updatedAt: '2026-11-23T17:22:46Z',
+    fields: {},
   },
   warnings: [],
   checkedAt: '2026-11-23T18:00:00.000Z',

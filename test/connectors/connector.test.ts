@@ -27,6 +27,24 @@ describe('input that does not fit', () => {
     expect(error.details).to.deep.equal({ fields: ['list.0', 'list.2'] });
   });
 
+  it('is told what it should be in words that whoever writes YAML understands', () => {
+    const schema = z.object({
+      text: z.string(),
+      flag: z.boolean(),
+      count: z.number(),
+      list: z.array(z.string()),
+      part: z.object({}),
+      kind: z.literal('K'),
+      left: z.object({}),
+    });
+    const error = refusal(schema, { text: false, flag: 'no', count: 'x', list: 'a', part: [] });
+    expect(error.message).to.equal(
+      'text: must be text; a number, true or false needs quotes; flag: must be true or false; ' +
+        'count: must be a number; list: must be a list; part: must be a mapping of fields; ' +
+        'kind: is missing; left: is missing',
+    );
+  });
+
   it('ten complaints are listed, the others are counted', () => {
     const error = refusal(numbers, { list: Array.from({ length: 22 }, () => 'x') });
     expect(error.message).to.match(/list\.9: must be a number; and 12 more$/);

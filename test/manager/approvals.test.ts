@@ -151,16 +151,34 @@ describe('an approval', () => {
     expect(approval.lookCount).to.equal(11);
   });
 
-  for (const category of ['invalid-input', 'policy'] as const) {
-    it(`fails at the first look that ends in an error of the category ${category}`, async () => {
+  for (const [code, category] of [
+    ['invalid-input', 'invalid-input'],
+    ['policy.address-refused', 'policy'],
+  ] as const) {
+    it(`fails at the first look that ends in ${code}: the next would ask the same`, async () => {
       const world = await startWithApproval();
       const { delegate, manager, approvalId } = world;
-      await play(world, [(ref) => delegate.fail(ref, { code: 'wrong', retryable: false, category })]);
+      await play(world, [(ref) => delegate.fail(ref, { code, retryable: false, category })]);
       const approval = find(manager, approvalId);
       expect(approval).to.include({ status: 'failed', lookCount: 1, reason: 'as the script says' });
       expect(approval.error?.category).to.equal(category);
     });
   }
+
+  it('bears twice with an error that is about the ticket: its dates may be put right', async () => {
+    const world = await startWithApproval();
+    const { delegate, manager, approvalId } = world;
+    const undated = (ref: { taskId: string; attempt: number }) =>
+      delegate.fail(ref, {
+        code: 'servicenow.change-window-invalid',
+        retryable: false,
+        category: 'invalid-input',
+      });
+    await play(world, [undated, undated]);
+    expect(find(manager, approvalId)).to.include({ status: 'waiting', failuresInARow: 2 });
+    await play(world, [undated]);
+    expect(find(manager, approvalId)).to.include({ status: 'failed', lookCount: 3 });
+  });
 
   for (const code of ['invalid-input', 'policy-denied'] as const) {
     it(`fails at the first look that is rejected for ${code}, and names who rejected it`, async () => {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import type { Connector, ConnectorDeps, TaskContext, TaskType } from '../../src/connectors/connector.ts';
 import { servicenow as servicenowConnector } from '../../src/connectors/servicenow/index.ts';
-import { GATHER_TIMES } from '../../src/connectors/servicenow/tickets/ticket-reader.ts';
+import type { GatherTimes } from '../../src/connectors/servicenow/tickets/ticket-reader.ts';
 import { run as runPrepared, type Outcome } from '../../src/delegate/tasks/runner.ts';
 import type { DevelopmentCertificate, FakeAdfs } from '../../src/dev/fake-identity/index.ts';
 import {
@@ -27,6 +27,9 @@ import type { OidcProvider } from './oidc-provider.ts';
 
 /** Long enough for any task of a test, milliseconds. */
 const TASK_TIME_MS = 15_000;
+
+/** For a connector whose clock a test moves by hand: a look does not wait for others until somebody moves it. */
+export const ALONE: GatherTimes = { quietMs: 0, mostMs: 0 };
 
 export interface Surroundings {
   readonly deps: ConnectorDeps;
@@ -96,7 +99,7 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
         keep: (name, secret) => Promise.resolve(void kept.set(name, secret)),
         forget: (name) => Promise.resolve(void kept.delete(name)),
       },
-      clock: options.clock === undefined ? systemClock : gatheringByItself(options.clock),
+      clock: options.clock ?? systemClock,
       assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
       // No jitter: a retry that no server asked to delay comes at once.
       random: () => 0,
@@ -105,16 +108,6 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
       delegate: { id: () => 'delegate-1', name: 'test delegate', version: '1.2.3' },
     },
     close: () => http[Symbol.asyncDispose](),
-  };
-}
-
-/** The hands of a test, but for the moment in which a look at a ticket waits for others: that passes by itself. */
-function gatheringByItself(hands: Clock): Clock {
-  return {
-    now: () => hands.now(),
-    monotonic: () => hands.monotonic(),
-    after: (ms, callback) =>
-      ms === GATHER_TIMES.quietMs ? systemClock.after(ms, callback) : hands.after(ms, callback),
   };
 }
 
@@ -268,15 +261,15 @@ export interface RunOptions {
 }
 
 export async function openBench(
-  options: SurroundingsOptions & { instance?: FakeServiceNowOptions } = {},
+  options: SurroundingsOptions & { instance?: FakeServiceNowOptions; gathering?: GatherTimes } = {},
 ): Promise<Bench> {
-  const { clock } = options;
+  const { clock, gathering = clock && ALONE } = options;
   const instance = await startFakeServiceNow({
     ...(clock === undefined ? {} : { clock }),
     ...options.instance,
   });
   const around = surroundings(options);
-  const connector = servicenowConnector(around.deps);
+  const connector = servicenowConnector(around.deps, gathering && { gathering });
   const tasks = namedTasks(connector);
   const inputOf = (auth: AuthInput, run: RunOptions): { connector: Record<string, unknown> } => ({
     connector: connectorTo(run.url ?? instance.url, auth, run.connector),

@@ -1,43 +1,10 @@
-import { z } from 'zod';
-import { wireErrorSchema } from '../../protocol/messages.ts';
+import type { z } from 'zod';
+import type { approvalAnswerSchema } from '../../connectors/servicenow/tasks/approval-check.ts';
 import { errorLines } from './failure.ts';
 import { hanging, padded, printable, widthOf, wrapped, type Terminal, type Tone } from './layout.ts';
 
-const criteriaSchema = z.object({
-  met: z.boolean(),
-  conditions: z.array(
-    z.object({
-      key: z.string(),
-      operator: z.string(),
-      expected: z.string(),
-      value: z.string(),
-      displayValue: z.string(),
-      met: z.boolean(),
-    }),
-  ),
-});
-
-/** Of what servicenow.approval.check answers, the part that is shown. */
-export const approvalSchema = z.object({
-  decision: z.enum(['approved', 'rejected', 'pending']),
-  reason: z.string(),
-  approval: criteriaSchema,
-  rejection: criteriaSchema.nullable(),
-  window: z
-    .object({
-      start: z.string().nullable(),
-      end: z.string().nullable(),
-      now: z.string(),
-      inside: z.boolean(),
-    })
-    .nullable(),
-  ticket: z.object({ type: z.string(), number: z.string(), url: z.string(), updatedAt: z.string() }),
-  warnings: z.array(wireErrorSchema),
-  checkedAt: z.string(),
-});
-
-export type Approval = z.infer<typeof approvalSchema>;
-type Criteria = z.infer<typeof criteriaSchema>;
+export type Approval = z.infer<typeof approvalAnswerSchema>;
+type Criteria = Approval['approval'];
 type Condition = Criteria['conditions'][number];
 
 const DECISIONS: Readonly<Record<Approval['decision'], readonly [mark: string, tone: Tone]>> = {

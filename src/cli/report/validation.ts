@@ -1,27 +1,9 @@
-import { z } from 'zod';
-import { wireErrorSchema } from '../../protocol/messages.ts';
+import type { z } from 'zod';
+import type { validationAnswerSchema } from '../../connectors/servicenow/tasks/validate.ts';
 import { errorLines } from './failure.ts';
 import { hanging, padded, widthOf, wrapped, type Terminal, type Tone } from './layout.ts';
 
-/** Of what servicenow.connector.validate answers, the part that is shown. */
-export const validationSchema = z.object({
-  status: z.enum(['SUCCESS', 'FAILURE']),
-  errorSummary: z.string().optional(),
-  errors: z.array(wireErrorSchema),
-  warnings: z.array(wireErrorSchema),
-  checks: z.array(
-    z.object({
-      title: z.string(),
-      status: z.enum(['passed', 'failed', 'warned', 'skipped']),
-      durationMs: z.number(),
-      detail: z.string().optional(),
-    }),
-  ),
-  testedAt: z.string(),
-  delegate: z.object({ name: z.string(), version: z.string() }),
-});
-
-export type Validation = z.infer<typeof validationSchema>;
+export type Validation = z.infer<typeof validationAnswerSchema>;
 type Check = Validation['checks'][number];
 
 const MARKS: Readonly<Record<Check['status'], readonly [mark: string, tone: Tone]>> = {

@@ -7,7 +7,7 @@ import { readListAnswer, type Row } from './answer.ts';
 import type { Authentication, Authorization } from './auth/method.ts';
 import type { CredentialGuard } from './credential-guard.ts';
 import { judge, judgeFailure, type RequestFacts } from './errors.ts';
-import type { Caller, Instances } from './instance.ts';
+import type { Caller, Instance, Instances } from './instance.ts';
 import { withRetries } from './retry.ts';
 
 export interface TableQuery {
@@ -17,12 +17,9 @@ export interface TableQuery {
   params: Readonly<Record<string, string>>;
 }
 
-/** An answer together with when it was asked and given, on the wall clock: for the clock check. */
 export interface TableAnswer {
   rows: Row[];
   response: HttpResponse;
-  sentAt: number;
-  receivedAt: number;
 }
 
 /** What the work of a task, or of several tasks together, is bound to. */
@@ -33,6 +30,8 @@ export interface ReadOptions {
   readonly anew?: boolean;
   /** Failures that the caller answers by asking for less. */
   readonly exceptRetry?: (error: DelegateError) => boolean;
+  /** Told of each wait before it begins, why and for how many milliseconds. */
+  readonly onWait?: (error: DelegateError, waitMs: number) => void;
 }
 
 export interface ClientOptions {
@@ -76,6 +75,7 @@ export class ServiceNowClient {
       signal,
       deadline,
       onWait: (error, waitMs) => {
+        options.onWait?.(error, waitMs);
         log.info({ code: error.code, waitMs: Math.round(waitMs) }, 'ServiceNow is asked again later');
         context.progress(`${error.message} Asking again in ${Math.ceil(waitMs / 1_000)} s.`);
       },
@@ -99,32 +99,39 @@ export class ServiceNowClient {
     const { instances, guard, baseUrl } = this.#options;
     const url = tableUrl(baseUrl, query);
     url.searchParams.set('sysparm_limit', String(query.maxRows));
-    // Before the guard, so that everybody who waits for the instance can say so, not only whom the guard lets ask.
-    await instances.of(baseUrl).opened(caller);
-    return await guard.run(this.identity, () => this.#ask(url, query.maxRows, context, caller, anew), {
-      signal: context.signal,
-      anew,
-    });
+    const instance = instances.of(baseUrl);
+    for (;;) {
+      // Outside of the guard, so that everybody who waits for the instance does so by its own deadline and can say
+      // so, not only whom the guard lets ask.
+      await instance.opened(caller);
+      const answer = await guard.run(this.identity, () => this.#ask(instance, url, query, context, anew), {
+        signal: context.signal,
+        anew,
+      });
+      if (answer !== undefined) return answer;
+    }
   }
 
+  /** Undefined if the instance takes no request any more. */
   async #ask(
+    instance: Instance,
     url: URL,
-    maxRows: number,
+    { maxRows }: TableQuery,
     context: ReadContext,
-    caller: Caller,
     anew: boolean,
-  ): Promise<TableAnswer> {
+  ): Promise<TableAnswer | undefined> {
     const { auth, guard } = this.#options;
-    let exchanged = await this.#exchange(url, context, caller, anew);
-    if (exchanged.response.status === 401 && auth.refused(exchanged.authorization)) {
+    let exchanged = await this.#exchange(instance, url, context, anew);
+    if (exchanged?.response.status === 401 && auth.refused(exchanged.prepared)) {
       // A token may end before its time: one with a new token, and no more.
-      exchanged = await this.#exchange(url, context, caller, anew);
+      exchanged = await this.#exchange(instance, url, context, anew);
     }
-    const { authorization, response, sentAt, receivedAt } = exchanged;
+    if (exchanged === undefined) return undefined;
+    const { prepared: authorization, response } = exchanged;
     const refused = response.status === 401 ? authorization.bearer : undefined;
     try {
       const rows = readListAnswer(response, this.#factsOf(url, refused), maxRows);
-      return { rows, response, sentAt, receivedAt };
+      return { rows, response };
     } catch (thrown) {
       if (thrown instanceof DelegateError && refused !== undefined) {
         guard.refused(this.identity, thrown, 'token');
@@ -134,22 +141,18 @@ export class ServiceNowClient {
   }
 
   async #exchange(
+    instance: Instance,
     url: URL,
-    { signal, clock }: ReadContext,
-    caller: Caller,
+    { signal }: ReadContext,
     anew: boolean,
-  ): Promise<Omit<TableAnswer, 'rows'> & { authorization: Authorization }> {
-    const { auth, baseUrl, guard, instances } = this.#options;
-    let sentAt = 0;
-    let receivedAt = 0;
-    const { prepared, response } = await instances.of(baseUrl).exchange(
+  ): Promise<{ prepared: Authorization; response: HttpResponse } | undefined> {
+    const { auth, guard } = this.#options;
+    return await instance.exchange(
       {
         prepare: () => auth.authorize(signal),
         send: async (authorization) => {
           if (!anew) guard.assertNotRefused(this.identity);
-          sentAt = clock.now();
           const answer = await this.#send(url, authorization, signal);
-          receivedAt = clock.now();
           // Said here, before the next in the queue is sent. A bearer may be renewed first.
           if (answer.status === 401 && authorization.bearer === undefined) {
             const refusal = this.#refusalIn(answer, url);
@@ -159,9 +162,8 @@ export class ServiceNowClient {
         },
         judge: (answer) => this.#refusalIn(answer, url),
       },
-      caller,
+      signal,
     );
-    return { authorization: prepared, response, sentAt, receivedAt };
   }
 
   async #send(url: URL, { header }: Authorization, signal: AbortSignal): Promise<HttpResponse> {

@@ -3,8 +3,11 @@ import type { DelegateError } from '../../kit/errors.ts';
 import { ended, untilAborted } from '../../kit/flow.ts';
 import type { Clock } from '../../kit/time.ts';
 
-/** How long a refused password is believed to be wrong: the first time, and at most, as it repeats. */
-const PASSWORD_LIFE = { firstMs: 60_000, mostMs: 15 * 60_000 };
+/**
+ * How long a refused password is believed to be wrong: the first time, and at most, as it repeats. Each try counts
+ * towards the lock-out, so that the fifth comes when somebody has had an hour to notice.
+ */
+const PASSWORD_LIFE = { firstMs: 5 * 60_000, mostMs: 60 * 60_000 };
 /** A refused token locks nobody out; what ServiceNow misses may be put right any minute. */
 const TOKEN_LIFE = { firstMs: 30_000, mostMs: 30_000 };
 /** Credentials that are remembered. */
@@ -42,26 +45,27 @@ export class CredentialGuard {
 
   /**
    * Does the work, unless its credentials were refused a moment ago: then rejects with what was said of them.
+   * Undefined if somebody else has found out meanwhile, or the work came to nothing: then ask again. It does not wait
+   * for its turn itself, so that everybody who waits meets first whatever else there is to wait for.
    *
    * @param identity a hash of the credentials
-   * @param work calls `refused` as soon as it knows of a refusal
+   * @param work calls `refused` as soon as it knows of a refusal; undefined if it did not come to send them
    * @param options.anew tries even so: somebody has asked for a test
    */
   async run<T>(
     identity: string,
-    work: () => Promise<T>,
+    work: () => Promise<T | undefined>,
     { signal, anew }: { signal: AbortSignal; anew: boolean },
-  ): Promise<T> {
-    for (;;) {
-      signal.throwIfAborted();
-      const standing = this.#standings.get(identity);
-      if (standing?.at === 'accepted') return await work();
-      if (standing?.at !== 'asked') {
-        if (!anew) this.assertNotRefused(identity);
-        return await this.#ask(identity, standing, work);
-      }
+  ): Promise<T | undefined> {
+    signal.throwIfAborted();
+    const standing = this.#standings.get(identity);
+    if (standing?.at === 'accepted') return await work();
+    if (standing?.at === 'asked') {
       await untilAborted(standing.outcome, signal);
+      return undefined;
     }
+    if (!anew) this.assertNotRefused(identity);
+    return await this.#ask(identity, standing, work);
   }
 
   /** To be called right before credentials are sent: others may have been refused while this request waited. */
@@ -84,16 +88,22 @@ export class CredentialGuard {
     this.#remember(identity, { at: 'refused', error, until, refusals: refusals + 1 });
   }
 
-  async #ask<T>(identity: string, before: Refused | undefined, work: () => Promise<T>): Promise<T> {
+  async #ask<T>(
+    identity: string,
+    before: Refused | undefined,
+    work: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
     const answer = work();
     const asked: Standing = { at: 'asked', before, outcome: ended(answer) };
     this.#remember(identity, asked);
     try {
       const value = await answer;
-      if (this.#standings.get(identity) === asked) this.#remember(identity, { at: 'accepted' });
+      if (value !== undefined && this.#standings.get(identity) === asked) {
+        this.#remember(identity, { at: 'accepted' });
+      }
       return value;
     } finally {
-      // Neither accepted nor refused (a network failure, an abort): the next one finds out.
+      // Neither accepted nor refused (a network failure, an abort, not sent at all): the next one finds out.
       if (this.#standings.get(identity) === asked) {
         if (before === undefined) this.#standings.delete(identity);
         else this.#standings.set(identity, before);

@@ -4,6 +4,7 @@ import { ended, untilAborted } from '../../kit/flow.ts';
 import type { HttpResponse } from '../../kit/http-exchange.ts';
 import { fullJitterMs, sleep, type Clock } from '../../kit/time.ts';
 import { RateRules } from './rate-rules.ts';
+import { isWorthWaiting } from './retry.ts';
 
 /** As many as the API semaphore of one ServiceNow node runs at once; more would only queue there. */
 const MAX_CONCURRENCY = 4;
@@ -16,8 +17,6 @@ const DEAD_AFTER = 5;
 const DEAD_PAUSE = { leastMs: 5_000, capMs: 60_000 };
 /** The longest wait that is believed: rate limits have windows of an hour, and a mistake must not outlast a day. */
 const MAX_ASKED_PAUSE_MS = 3_600_000;
-/** What is left of a deadline after a wait must be worth a request. */
-const LEAST_REQUEST_MS = 1_000;
 
 /** Statuses that a load balancer gives in the place of an instance that is not there. */
 const DEAD_STATUSES: ReadonlySet<number> = new Set([502, 503, 504]);
@@ -31,7 +30,7 @@ export interface Caller {
   readonly onWait: (reason: DelegateError, waitMs: number) => void;
 }
 
-/** One request, in its parts. `prepare` is done anew after each wait, so that no token runs out in it. */
+/** One request, in its parts. `prepare` is done right before, so that no token runs out in a wait. */
 export interface Exchange<P> {
   readonly prepare: () => Promise<P>;
   readonly send: (prepared: P) => Promise<HttpResponse>;
@@ -90,21 +89,23 @@ export class Instance {
   }
 
   /**
-   * One request, as soon as the instance takes any. Rejects as `prepare` and `send` do; with the signal's reason; and
-   * with the reason of a pause that would outlast the caller's deadline, `details.retryAfterMs` being what is left.
+   * One request, to be made when `opened` has resolved. Undefined if the instance takes none any more: it is for the
+   * caller to wait, who may hold what others need meanwhile. Rejects as `prepare` and `send` do, and with the signal's
+   * reason.
    */
-  async exchange<P>(exchange: Exchange<P>, caller: Caller): Promise<{ prepared: P; response: HttpResponse }> {
-    for (;;) {
-      await this.opened(caller);
-      const prepared = await exchange.prepare();
-      const response = await this.#queue.add(() => this.#sendIfOpen(exchange, prepared), {
-        signal: caller.signal,
-      });
-      if (response !== undefined) return { prepared, response };
-    }
+  async exchange<P>(
+    exchange: Exchange<P>,
+    signal: AbortSignal,
+  ): Promise<{ prepared: P; response: HttpResponse } | undefined> {
+    const prepared = await exchange.prepare();
+    const response = await this.#queue.add(() => this.#sendIfOpen(exchange, prepared), { signal });
+    return response && { prepared, response };
   }
 
-  /** Resolves when the instance takes a request. Rejects as `exchange` does. */
+  /**
+   * Resolves when the instance takes a request. Rejects with the signal's reason; and with the reason of a pause that
+   * would outlast the caller's deadline, `details.retryAfterMs` being what is left of it.
+   */
   async opened(caller: Caller): Promise<void> {
     for (;;) {
       caller.signal.throwIfAborted();
@@ -116,7 +117,7 @@ export class Instance {
       }
       const waitMs = state.until - this.#clock.monotonic();
       if (waitMs <= 0) return;
-      if (state.until + LEAST_REQUEST_MS > caller.deadline)
+      if (!isWorthWaiting(waitMs, { clock: this.#clock, deadline: caller.deadline }))
         throw state.reason.retold({ details: { retryAfterMs: Math.ceil(waitMs) } });
       caller.onWait(state.reason, waitMs);
       await sleep(this.#clock, waitMs, caller.signal);
@@ -171,17 +172,21 @@ export class Instance {
     const now = this.#clock.now();
     const error = judge(response);
     const exhaustedMs = this.#rules.exhaustedForMs(response, now);
+    const isDead = error !== undefined && DEAD_STATUSES.has(response.status);
+    if (!isDead) {
+      this.#deadInARow = 0;
+      this.#deadPauses = 0;
+    }
     const askedMs = isRefusal(error) ? error.details?.['retryAfterMs'] : undefined;
-    if (error !== undefined && typeof askedMs === 'number') {
+    // "At once", or a date that is past, asks for nothing: whoever refuses so is as busy as one who says no time.
+    if (error !== undefined && typeof askedMs === 'number' && askedMs > 0) {
       this.#pause(Math.min(askedMs, MAX_ASKED_PAUSE_MS), error, 'open');
       return;
     }
-    if (error !== undefined && DEAD_STATUSES.has(response.status)) {
+    if (isDead) {
       this.#looksDead(error, epoch);
       return;
     }
-    this.#deadInARow = 0;
-    this.#deadPauses = 0;
     if (error?.category === 'throttled') {
       this.#isBusy(error, epoch);
       return;

@@ -3,7 +3,7 @@ import { fullJitterMs, sleep, type Clock } from '../../kit/time.ts';
 
 const BASE_MS = 500;
 const CAP_MS = 15_000;
-/** What is left of the deadline after a wait must be worth another attempt. */
+/** What is left of a deadline after a wait must be worth another attempt. */
 const LEAST_ATTEMPT_MS = 1_000;
 
 /** Attempts at one read, the first included, for whatever passes with time. */
@@ -46,11 +46,19 @@ export async function withRetries<T>(attempt: () => Promise<T>, context: RetryCo
       const waitMs =
         (typeof asked === 'number' ? asked : 0) +
         fullJitterMs(failures, { baseMs: BASE_MS, capMs: CAP_MS }, random);
-      if (clock.monotonic() + waitMs + LEAST_ATTEMPT_MS > deadline) throw thrown;
+      if (!isWorthWaiting(waitMs, { clock, deadline })) throw thrown;
       context.onWait(thrown, waitMs);
       await sleep(clock, waitMs, signal);
     }
   }
+}
+
+/** Whether another attempt may still come to something after a wait of so many milliseconds. */
+export function isWorthWaiting(
+  waitMs: number,
+  { clock, deadline }: Pick<RetryContext, 'clock' | 'deadline'>,
+): boolean {
+  return clock.monotonic() + waitMs + LEAST_ATTEMPT_MS <= deadline;
 }
 
 function attemptsFor({ code, category }: DelegateError): number {

@@ -10,7 +10,7 @@ import { CredentialGuard } from './credential-guard.ts';
 import { Instances } from './instance.ts';
 import type { ConnectorSettings } from './schema.ts';
 import { ReadableFields } from './tickets/readable-fields.ts';
-import { TicketReader, type GatherTimes } from './tickets/ticket-reader.ts';
+import { GATHER_TIMES, TicketReader, type GatherTimes } from './tickets/ticket-reader.ts';
 
 /** What the connector's tasks share for the life of the delegate. */
 export interface ServiceNowRuntime {
@@ -22,14 +22,18 @@ export interface ServiceNowRuntime {
   readonly auth: Omit<AuthDeps, 'connector'>;
 }
 
-/** @param gathering how long looks at tickets wait for others to share a request with */
-export function createRuntime(deps: ConnectorDeps, gathering?: GatherTimes): ServiceNowRuntime {
+export interface RuntimeOptions {
+  /** How long looks at tickets wait for others to share a request with; `GATHER_TIMES` unless given. */
+  readonly gathering?: GatherTimes;
+}
+
+export function createRuntime(deps: ConnectorDeps, options: RuntimeOptions): ServiceNowRuntime {
   const { clock, random } = deps;
   return {
     deps,
     instances: new Instances({ clock, random }),
     guard: new CredentialGuard(clock),
-    tickets: new TicketReader(clock, gathering),
+    tickets: new TicketReader(clock, options.gathering ?? GATHER_TIMES),
     readableFields: new ReadableFields(clock),
     auth: {
       send: deps.http.send,
@@ -55,7 +59,7 @@ export function assertConnectorAllowed(connector: ConnectorSettings, deps: Conne
 }
 
 /** The secrets of an authentication; rejects as soon as one is not to be had. */
-export async function resolveSecrets(
+async function resolveSecrets(
   auth: BoundAuth,
   deps: ConnectorDeps,
   signal: AbortSignal,
@@ -114,9 +118,17 @@ export function openAuthentication(
   secrets: ResolvedSecrets,
   { auth }: ServiceNowRuntime,
 ): Authentication {
-  // The identifier alone would not do: two projects of the manager may have a connector of the same one.
-  const owner = `${connector.identifier} ${connector.spec.serviceNowUrl.baseUrl}`;
-  return authMethod(connector.spec.auth).open(secrets, { ...auth, connector: owner });
+  return authMethod(connector.spec.auth).open(secrets, { ...auth, connector: ownerOf(connector) });
+}
+
+/**
+ * Tokens belong to one connector; its identifier alone would not do, since two projects of the manager may have a
+ * connector of the same one. A user and password belong to the account: were they asked about for each connector
+ * anew, five that share an outdated password would lock it (KB0749501).
+ */
+function ownerOf({ identifier, spec: { auth, serviceNowUrl } }: ConnectorSettings): string {
+  const { baseUrl } = serviceNowUrl;
+  return auth.type === 'UsernamePassword' ? baseUrl : `${identifier} ${baseUrl}`;
 }
 
 export function clientFor(

@@ -3,6 +3,7 @@ import type { Authentication, Authorization } from '../../../src/connectors/serv
 import { ServiceNowClient } from '../../../src/connectors/servicenow/client.ts';
 import { CredentialGuard } from '../../../src/connectors/servicenow/credential-guard.ts';
 import { Instances } from '../../../src/connectors/servicenow/instance.ts';
+import { wrap } from '../../../src/kit/errors.ts';
 import { deferred, type Deferred } from '../../../src/kit/flow.ts';
 import type { HttpRequest, HttpResponse, HttpSend } from '../../../src/kit/http-exchange.ts';
 import { Secret } from '../../../src/kit/secret.ts';
@@ -209,6 +210,56 @@ describe('client of one instance', () => {
       expect(server.requests).to.have.length(4);
       server.answerAll(answer(200));
       await Promise.all([limited, next, other]);
+    });
+
+    it('who waits for others to prove the credentials is told of a pause, each by its own deadline', async () => {
+      const progressed: string[][] = [];
+      const readings = [LONG_MS, LONG_MS, 10_000].map((timeMs) => {
+        const context = taskContext({ clock, timeMs });
+        progressed.push(context.progressed);
+        return client(numberedTokens())
+          .readTable(QUERY, context)
+          .then(
+            () => 'answered',
+            (thrown: unknown) => wrap(thrown).code,
+          );
+      });
+      await clock.settle();
+      expect(server.requests).to.have.length(1);
+      server.requests[0]?.reply.resolve(answer(429, {}, { 'retry-after': '60' }));
+      await clock.settle();
+      expect(await readings[2]).to.equal('servicenow.rate-limited');
+      expect(progressed.map(({ length }) => length)).to.deep.equal([1, 1, 0]);
+      await clock.advance(60_000);
+      server.answerAll(answer(200));
+      await clock.advance(60_000);
+      server.answerAll(answer(200));
+      expect(await Promise.all(readings.slice(0, 2))).to.deep.equal(['answered', 'answered']);
+    });
+
+    it('a pause that begins while credentials are being proven ends the turn of who proves them', async () => {
+      const authorized = deferred<void>();
+      const slow: Authentication = {
+        ...numberedTokens(),
+        authorize: async (signal) => {
+          await authorized.promise;
+          return await numberedTokens().authorize(signal);
+        },
+      };
+      const prover = client(slow).readTable(QUERY, taskContext({ clock, timeMs: LONG_MS }));
+      const context = taskContext({ clock, timeMs: 10_000 });
+      const waiting = failureOf(() => client(slow).readTable(QUERY, context));
+      const stranger = client({ ...numberedTokens(), identity: 'another' });
+      const limited = failureOf(() => stranger.readTable(QUERY, taskContext({ clock, timeMs: 10_000 })));
+      await clock.settle();
+      server.requests[0]?.reply.resolve(answer(503, {}, { 'retry-after': '60' }));
+      expect((await limited).code).to.equal('servicenow.unavailable');
+      authorized.resolve();
+      expect((await waiting).code).to.equal('servicenow.unavailable');
+      await clock.advance(60_000);
+      server.answerAll(answer(200));
+      await prover;
+      expect(server.requests).to.have.length(2);
     });
 
     it('a refused token is dropped, one new one obtained, and the request repeated once', async () => {

@@ -46,26 +46,29 @@ describe('an instance', () => {
     waits = [];
   });
 
-  const ask = (caller: Partial<Caller> = {}): Promise<HttpResponse> =>
-    instance
-      .exchange(
-        {
-          prepare: () => Promise.resolve((prepared += 1)),
-          send: () => {
-            const reply = deferred<HttpResponse>();
-            sent.push({ at: clock.monotonic(), reply });
-            return reply.promise;
-          },
-          judge,
-        },
-        {
-          signal: new AbortController().signal,
-          deadline: clock.monotonic() + HOUR_MS,
-          onWait: ({ code }, waitMs) => waits.push({ code, waitMs }),
-          ...caller,
-        },
-      )
-      .then(({ response }) => response);
+  const once = {
+    prepare: () => Promise.resolve((prepared += 1)),
+    send: () => {
+      const reply = deferred<HttpResponse>();
+      sent.push({ at: clock.monotonic(), reply });
+      return reply.promise;
+    },
+    judge,
+  };
+  /** As a client does: again whenever the instance has closed meanwhile. */
+  const ask = async (options: Partial<Caller> = {}): Promise<HttpResponse> => {
+    const caller: Caller = {
+      signal: new AbortController().signal,
+      deadline: clock.monotonic() + HOUR_MS,
+      onWait: ({ code }, waitMs) => waits.push({ code, waitMs }),
+      ...options,
+    };
+    for (;;) {
+      await instance.opened(caller);
+      const exchanged = await instance.exchange(once, caller.signal);
+      if (exchanged !== undefined) return exchanged.response;
+    }
+  };
   const failure = async (work: Promise<unknown>): Promise<DelegateError> =>
     wrap(await work.then(String, (thrown: unknown) => thrown));
   /** Asks, and answers what is sent next. */
@@ -186,6 +189,19 @@ describe('an instance', () => {
       await next;
     });
 
+    it('is not asked, and nobody is held up, by who would send one request while it is paused', async () => {
+      await met(answer(429, { 'retry-after': '30' }));
+      expect(await instance.exchange(once, new AbortController().signal)).to.equal(undefined);
+      expect([sent.length, waits.length, clock.pending]).to.deep.equal([1, 0, 0]);
+    });
+
+    it('"at once" is no time: it is as busy as one that says none', async () => {
+      await met(answer(429, { 'retry-after': '0' }));
+      expect(instance.concurrency).to.equal(2);
+      const error = await failure(ask({ deadline: clock.monotonic() }));
+      expect(error.details?.['retryAfterMs']).to.equal(1_000);
+    });
+
     it('is not obeyed with an answer that refuses nothing for want of room', async () => {
       await met(answer(404, { 'retry-after': '60' }));
       await met(answer(200));
@@ -290,10 +306,15 @@ describe('an instance', () => {
   });
 
   describe('that seems dead', () => {
+    /** For so many milliseconds; 0 if it is not. */
     const isLeftAlone = async (): Promise<number> => {
-      const error = await failure(ask({ deadline: clock.monotonic() }));
-      const leftMs = error.details?.['retryAfterMs'];
-      return typeof leftMs === 'number' ? leftMs : 0;
+      const { signal } = new AbortController();
+      const opened = instance.opened({ signal, deadline: clock.monotonic(), onWait: () => {} });
+      const leftMs: unknown = await opened.then(
+        () => 0,
+        (thrown: unknown) => wrap(thrown).details?.['retryAfterMs'],
+      );
+      return typeof leftMs === 'number' ? leftMs : Number.NaN;
     };
 
     it('is left alone after five failures in a row', async () => {
@@ -315,6 +336,19 @@ describe('an instance', () => {
       }
       await cut();
       expect(await isLeftAlone()).to.equal(5_000);
+    });
+
+    it('five that come back at once with 503 and "retry at once" are failures like any other', async () => {
+      await times(5, () => met(answer(503, { 'retry-after': '0' })));
+      expect(await isLeftAlone()).to.equal(5_000);
+    });
+
+    it('is alive if it says when its rate limit ends', async () => {
+      await times(4, () => cut());
+      await met(answer(429, { 'retry-after': '2' }));
+      await clock.advance(2_000);
+      await cut();
+      expect(await isLeftAlone()).to.equal(0);
     });
 
     for (const status of [200, 400, 401, 404, 500]) {
@@ -399,7 +433,7 @@ describe('an instance', () => {
     const broken = new Error('no token');
     const work = instance.exchange(
       { prepare: () => Promise.reject(broken), send: () => Promise.resolve(answer(200)), judge },
-      { signal: new AbortController().signal, deadline: HOUR_MS, onWait: () => {} },
+      new AbortController().signal,
     );
     expect(await work.catch((thrown: unknown) => thrown)).to.equal(broken);
     expect(instance.isIdle).to.equal(true);

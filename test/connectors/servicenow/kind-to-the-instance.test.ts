@@ -89,10 +89,22 @@ describe('many tasks on one instance', () => {
     expect(new Set(errors.map(({ code }) => code))).to.deep.equal(new Set(['servicenow.not-authenticated']));
     expect(tableCalls(instance)).to.have.length(1);
     const next = await failureOf(() => bench.check(wrong, QUESTION));
-    expect(next.hint).to.match(/asks again in 60 s, or at once if the credentials change/);
+    expect(next.hint).to.match(/asks again in 300 s, or at once if the credentials change/);
     expect(tableCalls(instance)).to.have.length(1);
     bench.surroundings.secrets.set('wrong', PASSWORDS.svc_deploy);
     expect((await bench.check(wrong, QUESTION)).decision).to.equal('approved');
+  });
+
+  it('twelve connectors with one outdated password are one failed login', async () => {
+    bench.surroundings.secrets.set('wrong', 'not-the-password');
+    const wrong = { type: 'UsernamePassword', spec: { username: 'svc_deploy', passwordRef: 'test:wrong' } };
+    await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        failureOf(() => bench.check(wrong, QUESTION, { connector: { identifier: `project_${index}` } })),
+      ),
+    );
+    expect(tableCalls(instance)).to.have.length(1);
+    expect((await bench.check(bench.asUser('svc_deploy'), QUESTION)).decision).to.equal('approved');
   });
 
   it('a 429 with Retry-After: 2 stops every call to that instance for 2 s, and none elsewhere', async () => {

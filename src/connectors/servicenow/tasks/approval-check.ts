@@ -38,7 +38,7 @@ const criteriaResult = z.object({
   ),
 });
 
-const outputSchema = z.object({
+export const approvalAnswerSchema = z.object({
   decision: z.enum(['approved', 'rejected', 'pending']),
   reason: z.string(),
   approval: criteriaResult,
@@ -71,7 +71,7 @@ export function approvalCheck(runtime: ServiceNowRuntime): TaskType {
     version: 1,
     effect: 'reads',
     input: inputSchema,
-    output: outputSchema,
+    output: approvalAnswerSchema,
     authorize: ({ connector }) => assertConnectorAllowed(connector, runtime.deps),
     async run(input, context) {
       const { connector, ticket } = input;

@@ -29,7 +29,7 @@ const checkSchema = z.object({
   detail: z.string().optional(),
 });
 
-const outputSchema = z.object({
+export const validationAnswerSchema = z.object({
   status: z.enum(['SUCCESS', 'FAILURE']),
   /** One sentence under 500 characters: what it was, and the first thing to do. Absent on success. */
   errorSummary: z.string().optional(),
@@ -50,7 +50,7 @@ export function validateConnector(runtime: ServiceNowRuntime): TaskType {
     version: 1,
     effect: 'reads',
     input: z.object({ connector: connectorSchema }),
-    output: outputSchema,
+    output: validationAnswerSchema,
     authorize: ({ connector }) => assertConnectorAllowed(connector, runtime.deps),
     async run({ connector }, context) {
       const { delegate, scrub } = runtime.deps;

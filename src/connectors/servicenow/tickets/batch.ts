@@ -101,17 +101,18 @@ export function readOne(rows: readonly Row[], ticket: TicketName): Row | Delegat
 
 /**
  * Reads the answer to several tickets at once. A ticket without a row stays undefined: it is not called missing
- * before it was asked for alone, since rights are judged after the page has been cut.
+ * before it was asked for alone, since rights are judged after the page has been cut. Rights may also hide the name
+ * in some of the rows; whose those are shows alone, too.
  */
 export function readMany(rows: readonly Row[], tickets: readonly TicketName[]): TicketAnswer[] {
   const byName = grouped(rows, (row) => nameIn(row, tickets[0]?.field));
   // Names are compared exactly, but a database that minds no case answers with other spellings of what was asked.
   const spellings = new Set(tickets.map(({ asked }) => asked.toLowerCase()));
-  const isFiltered = [...byName.keys()].every(
-    (name) => name !== undefined && spellings.has(name.toLowerCase()),
-  );
+  const names = [...byName.keys()].filter((name) => name !== undefined);
+  const isFiltered = names.every((name) => spellings.has(name.toLowerCase()));
+  const isNameless = rows.length > 0 && names.length === 0;
   return tickets.map((ticket) => {
-    if (byName.has(undefined)) return fieldMissing(ticket.field, ticket.type);
+    if (isNameless) return fieldMissing(ticket.field, ticket.type);
     if (!isFiltered) return filterNotApplied(ticket);
     const found = byName.get(ticket.asked);
     return found === undefined ? undefined : readOne(found, ticket);

@@ -1,5 +1,6 @@
 import { forgetOldest } from '../../../kit/bounds.ts';
 import { wrap } from '../../../kit/errors.ts';
+import { untilAborted } from '../../../kit/flow.ts';
 import type { Clock } from '../../../kit/time.ts';
 import type { TaskContext } from '../../connector.ts';
 import type { ServiceNowClient } from '../client.ts';
@@ -34,8 +35,9 @@ export class ReadableFields {
     const known = this.#known.get(key);
     if (known !== undefined && this.#clock.monotonic() < known.until) {
       try {
-        return await known.names;
+        return await untilAborted(known.names, context.signal);
       } catch {
+        context.signal.throwIfAborted();
         // The look of another task, which may have been cancelled with it; it has logged why.
         return [];
       }
@@ -47,7 +49,7 @@ export class ReadableFields {
     try {
       return await names;
     } catch (thrown) {
-      this.#known.delete(key);
+      if (this.#known.get(key)?.names === names) this.#known.delete(key);
       context.signal.throwIfAborted();
       context.log.info({ code: wrap(thrown).code }, 'no field names can be proposed');
       return [];

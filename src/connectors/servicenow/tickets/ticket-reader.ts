@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../../../kit/time.ts';
 import type { TaskContext } from '../../connector.ts';
 import type { Row } from '../answer.ts';
 import type { ReadContext, ServiceNowClient } from '../client.ts';
+import { isWorthWaiting } from '../retry.ts';
 import {
   byTicket,
   inRequests,
@@ -16,7 +17,10 @@ import {
 } from './batch.ts';
 import type { TicketName } from './ticket-name.ts';
 
-/** How long a question waits for others: until none has come for a while, but not longer than the most. */
+/**
+ * How long a question waits for others: until none has come for a while, but not longer than the most. Where either
+ * is zero, each goes out at once and alone.
+ */
 export interface GatherTimes {
   readonly quietMs: number;
   readonly mostMs: number;
@@ -25,7 +29,10 @@ export interface GatherTimes {
 /** Next to a request of half a second this is nothing, and the looks of one tick come within it. */
 export const GATHER_TIMES: GatherTimes = { quietMs: 10, mostMs: 100 };
 
-/** Requests that the splitting of one that failed may cost: a single bad ticket among a hundred takes fourteen. */
+/**
+ * Requests in a row, none of them answered, that the splitting of one that failed may cost: enough to come down from
+ * a hundred tickets to one. An answer to a part shows that it was not all in vain, and begins the count anew.
+ */
 const MAX_SPLIT_REQUESTS = 16;
 
 /** Failures that fewer tickets in a request may cure, because one of them, or their number, caused it. */
@@ -44,6 +51,8 @@ const CURED_BY_LESS: ReadonlySet<string> = new Set([
 interface Ask extends TicketQuestion {
   readonly context: TaskContext;
   readonly row: Deferred<Row>;
+  /** Aborted when nobody waits for the row any more: it was told, or its task has ended. */
+  readonly over: AbortController;
 }
 
 /** Questions that will be one request, or a few. */
@@ -68,7 +77,7 @@ export class TicketReader {
   readonly #times: GatherTimes;
   readonly #gatherings = new Map<string, Gathering>();
 
-  constructor(clock: Clock, times: GatherTimes = GATHER_TIMES) {
+  constructor(clock: Clock, times: GatherTimes) {
     this.#clock = clock;
     this.#times = times;
   }
@@ -86,13 +95,14 @@ export class TicketReader {
   ): Promise<Row> {
     context.signal.throwIfAborted();
     const key = [client.identity, ticket.type, ticket.field].join(' ');
-    const ask: Ask = { ticket, fields, context, row: deferred() };
+    const ask: Ask = { ticket, fields, context, row: deferred(), over: new AbortController() };
     const gathering = this.#gatherings.get(key) ?? this.#open(key, client);
     gathering.asks.add(ask);
     this.#await(key, gathering);
     try {
       return only(fields, await untilAborted(ask.row.promise, context.signal));
     } finally {
+      ask.over.abort();
       this.#leave(key, gathering, ask);
     }
   }
@@ -111,12 +121,12 @@ export class TicketReader {
   /** Until nobody has come for a while, the time is over, or a request is full. */
   #await(key: string, gathering: Gathering): void {
     gathering.timer.cancel();
-    if (byTicket([...gathering.asks]).size >= MAX_TICKETS) {
+    const leftMs = gathering.openedAt + this.#times.mostMs - this.#clock.monotonic();
+    const waitMs = Math.min(this.#times.quietMs, leftMs);
+    if (waitMs <= 0 || byTicket([...gathering.asks]).size >= MAX_TICKETS) {
       this.#send(key, gathering);
       return;
     }
-    const leftMs = gathering.openedAt + this.#times.mostMs - this.#clock.monotonic();
-    const waitMs = Math.max(0, Math.min(this.#times.quietMs, leftMs));
     gathering.timer = this.#clock.after(waitMs, () => this.#send(key, gathering));
   }
 
@@ -146,7 +156,7 @@ class SharedRead {
   }
 
   async answer(asks: readonly Ask[]): Promise<void> {
-    const waiting = asks.filter(({ context }) => !context.signal.aborted);
+    const waiting = asks.filter(({ over }) => !over.signal.aborted);
     if (!isNonEmpty(waiting)) return;
     const groups = [...byTicket(waiting).values()];
     try {
@@ -159,8 +169,13 @@ class SharedRead {
 
   async #read(asks: NonEmpty<Ask>, isOne: boolean): Promise<readonly Row[]> {
     const query = queryFor(asks);
-    const options = isOne ? {} : { exceptRetry: isCuredByLess };
-    const { rows } = await together(asks, (context) => this.#client.readTable(query, context, options));
+    const { rows } = await together(asks, (context) =>
+      this.#client.readTable(query, context, {
+        ...(isOne ? {} : { exceptRetry: isCuredByLess }),
+        onWait: (error, waitMs) => tellTheHurried(asks, error, waitMs),
+      }),
+    );
+    this.#splitsLeft = MAX_SPLIT_REQUESTS;
     return rows;
   }
 
@@ -193,10 +208,18 @@ class SharedRead {
 }
 
 function settle(asks: readonly Ask[], answer: Row | DelegateError): void {
-  for (const { row } of asks) {
+  for (const { row, over } of asks) {
+    over.abort();
     if (answer instanceof DelegateError) row.reject(answer);
     else row.resolve(answer);
   }
+}
+
+/** The deadline of the last counts for the request; whose own is over before the wait is told at once, as if alone. */
+function tellTheHurried(asks: readonly Ask[], error: DelegateError, waitMs: number): void {
+  const retryAfterMs = Math.ceil(waitMs);
+  const hurried = asks.filter(({ context }) => !isWorthWaiting(waitMs, context));
+  settle(hurried, error.retold({ details: { retryAfterMs } }));
 }
 
 function isCuredByLess({ code }: DelegateError): boolean {
@@ -207,28 +230,27 @@ function isNonEmpty<T>(items: T[]): items is NonEmpty<T> {
   return items.length > 0;
 }
 
-/** Work for several tasks: it ends early when all of them have ended, and what it tells goes to each. */
+/** Work for several tasks: it ends early when nobody waits for it any more, and what it tells goes to all who do. */
 async function together<T>(asks: NonEmpty<Ask>, work: (context: ReadContext) => Promise<T>): Promise<T> {
-  const contexts = asks.map(({ context }) => context);
   const [{ context: first }] = asks;
-  const signals = new Set(contexts.map(({ signal }) => signal));
+  const signals = asks.map(({ over }) => over.signal);
   const everybodyLeft = new AbortController();
-  const onAbort = (): void => {
-    if ([...signals].every(({ aborted }) => aborted)) everybodyLeft.abort(first.signal.reason);
+  const onOver = (): void => {
+    if (signals.every(({ aborted }) => aborted)) everybodyLeft.abort();
   };
-  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true });
+  for (const signal of signals) signal.addEventListener('abort', onOver, { once: true });
   try {
     return await work({
       signal: everybodyLeft.signal,
-      deadline: Math.max(...contexts.map(({ deadline }) => deadline)),
+      deadline: Math.max(...asks.map(({ context }) => context.deadline)),
       clock: first.clock,
       log: first.log,
       progress: (message) => {
-        for (const context of contexts) if (!context.signal.aborted) context.progress(message);
+        for (const { context, over } of asks) if (!over.signal.aborted) context.progress(message);
       },
     });
   } finally {
-    for (const signal of signals) signal.removeEventListener('abort', onAbort);
+    for (const signal of signals) signal.removeEventListener('abort', onOver);
   }
 }
 

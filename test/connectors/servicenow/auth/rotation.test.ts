@@ -9,6 +9,7 @@ import { createKeptSecrets } from '../../../../src/secrets/kept-secrets.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 import { startOidcProvider, type OidcProvider } from '../../../support/oidc-provider.ts';
 import {
+  ALONE,
   connectorTo,
   joinOidcProvider,
   openBench,
@@ -23,9 +24,9 @@ import { until } from '../../../support/until.ts';
 
 const TASKS = 200;
 /** Connectors that hold the same refresh token; each needs access tokens of its own. */
-const CONNECTORS = 100;
-const ROUNDS = 11;
-const RESTART_EVERY = 4;
+const CONNECTORS = 150;
+const ROUNDS = 7;
+const RESTART_EVERY = 3;
 const KEY = randomBytes(32);
 const TOKEN_LIFE_MS = 3_600_000;
 
@@ -67,7 +68,7 @@ describe('a grant whose refresh token rotates', () => {
       }),
     });
     auth = await joinOidcProvider(bench, provider);
-    connector = servicenow(bench.surroundings.deps);
+    connector = servicenow(bench.surroundings.deps, { gathering: ALONE });
   });
   afterEach(async () => {
     await connector[Symbol.asyncDispose]?.();
@@ -80,7 +81,7 @@ describe('a grant whose refresh token rotates', () => {
   /** As a start of the delegate finds it: the same store, the same state folder, nothing in memory. */
   const restart = async (deps: ConnectorDeps = bench.surroundings.deps): Promise<void> => {
     await connector[Symbol.asyncDispose]?.();
-    connector = servicenow(deps);
+    connector = servicenow(deps, { gathering: ALONE });
   };
   const tasks = (count: number, ends: AbortController[] = []): Promise<unknown>[] =>
     Array.from({ length: count }, async (_, index) => {

@@ -196,10 +196,14 @@ describe('the answer about several tickets', () => {
     ]);
   });
 
-  it('rows without numbers mean that the user may not read them', () => {
-    expect(read([{}, row('CHG1')], 'CHG1', 'CHG2')).to.deep.equal([
+  it('rows that are all without numbers mean that the user may not read them', () => {
+    expect(read([{}, {}], 'CHG1', 'CHG2')).to.deep.equal([
       'servicenow.field-missing',
       'servicenow.field-missing',
     ]);
+  });
+
+  it('one row without a number says nothing of the others, nor whose it is', () => {
+    expect(read([{}, row('CHG1')], 'CHG1', 'CHG2')).to.deep.equal(['CHG1', undefined]);
   });
 });

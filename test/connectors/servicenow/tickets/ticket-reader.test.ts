@@ -6,7 +6,7 @@ import { CredentialGuard } from '../../../../src/connectors/servicenow/credentia
 import { Instances } from '../../../../src/connectors/servicenow/instance.ts';
 import type { TicketName } from '../../../../src/connectors/servicenow/tickets/ticket-name.ts';
 import { TicketReader } from '../../../../src/connectors/servicenow/tickets/ticket-reader.ts';
-import { wrap } from '../../../../src/kit/errors.ts';
+import { DelegateError, wrap } from '../../../../src/kit/errors.ts';
 import type { HttpResponse } from '../../../../src/kit/http-exchange.ts';
 import { Secret } from '../../../../src/kit/secret.ts';
 import type { TaskContext } from '../../../../src/connectors/connector.ts';
@@ -115,6 +115,15 @@ describe('reading tickets together', () => {
     expect(clock.pending).to.equal(0);
   });
 
+  it('nobody waits for others where no time is given for it', async () => {
+    reader = new TicketReader(clock, { quietMs: 0, mostMs: 0 });
+    expect(await Promise.all(['CHG1', 'CHG2'].map((number) => outcome(read(number))))).to.deep.equal(
+      states(['CHG1', 'CHG2']),
+    );
+    expect(asked).to.deep.equal(['number=CHG1^ORDERBYsys_id', 'number=CHG2^ORDERBYsys_id']);
+    expect(clock.pending).to.equal(0);
+  });
+
   it('those that come within a moment of each other share a request, and each gets its own', async () => {
     const first = outcome(read('CHG1'));
     await clock.advance(9);
@@ -199,6 +208,20 @@ describe('reading tickets together', () => {
     });
   });
 
+  it('one whose number is hidden is asked for alone, and the others get their answer', async () => {
+    answer = (tickets) => {
+      const whole = rowsOf(tickets);
+      const hidden = '"number":{"value":"CHG2","display_value":"CHG2"},';
+      return { ...whole, body: whole.body.replace(hidden, '') };
+    };
+    expect(await outcomes(['CHG1', 'CHG2', 'CHG3'])).to.deep.equal([
+      'state of CHG1',
+      'servicenow.field-missing',
+      'state of CHG3',
+    ]);
+    expect(asked).to.have.length(2);
+  });
+
   it('one that exists twice does not fail the others', async () => {
     answer = (tickets) =>
       rowsOf(tickets.flatMap((number) => (number === 'CHG2' ? [number, number] : [number])));
@@ -229,6 +252,24 @@ describe('reading tickets together', () => {
       });
     }
 
+    it('because the answer is larger than what is accepted is split until it fits', async () => {
+      answer = (tickets) => {
+        if (tickets.length <= 30) return rowsOf(tickets);
+        throw new DelegateError('http.response-too-large', 'Too large.', { category: 'bad-response' });
+      };
+      expect(await outcomes(numbers(100))).to.deep.equal(states(numbers(100)));
+      expect(asked).to.have.length(7);
+    });
+
+    it('because of five tickets far apart is split until only those fail', async () => {
+      const bad = new Set([3, 21, 42, 63, 96].map((index) => `CHG${10_000 + index}`));
+      answer = (tickets) => (tickets.some((number) => bad.has(number)) ? failing(400) : rowsOf(tickets));
+      const list = numbers(100);
+      expect(await outcomes(list)).to.deep.equal(
+        list.map((number) => (bad.has(number) ? 'servicenow.invalid-request' : `state of ${number}`)),
+      );
+    });
+
     it('by its size alone is split until it fits', async () => {
       answer = (tickets) => (tickets.length > 30 ? failing(500) : rowsOf(tickets));
       expect(await outcomes(numbers(100))).to.deep.equal(states(numbers(100)));
@@ -252,6 +293,20 @@ describe('reading tickets together', () => {
         expect(asked).to.have.length(1);
       });
     }
+
+    it('and is repeated too late for one task tells that one why, at once, and goes on for the other', async () => {
+      let failures = 1;
+      const busy = { ...failing(503), headers: { 'content-type': 'text/html', 'retry-after': '60' } };
+      answer = (tickets) => ((failures -= 1) < 0 ? rowsOf(tickets) : busy);
+      const hurried = taskContext({ clock, timeMs: 30_000 });
+      const first = outcome(read('CHG1', { context: hurried }));
+      const second = outcome(read('CHG2'));
+      await clock.advance(10);
+      expect(await first).to.equal('servicenow.unavailable');
+      await clock.advance(LONG_MS / 2);
+      expect(await second).to.equal('state of CHG2');
+      expect(hurried.progressed).to.have.length(0);
+    });
 
     it('and may pass is repeated whole, and everybody is told why it takes so long', async () => {
       let failures = 2;

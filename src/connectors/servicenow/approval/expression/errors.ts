@@ -33,7 +33,7 @@ export class ExpressionError extends DelegateError {
   }
 }
 
-export function locate(source: string, offset: number): Location {
+function locate(source: string, offset: number): Location {
   const before = source.slice(0, offset);
   const lineStart = before.lastIndexOf('\n') + 1;
   return { offset, line: before.split('\n').length, column: offset - lineStart + 1 };
