@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEV_ENVIRONMENT_SECRETS } from '../dev/connectors.ts';
 import { SEED } from '../dev/fake-servicenow/index.ts';
 import { stopSignal } from './signals.ts';
 import { openWorld } from './world.ts';
@@ -10,17 +11,22 @@ export async function dev(args: readonly string[]): Promise<void> {
     await world.manager.post('/api/v1/connectors', connector, z.unknown());
   }
   const { manager, serviceNow, serviceNowAdmin, adfs, health } = world.addresses;
-  const auth = `-H 'authorization: Bearer ${world.apiToken}'`;
-  const approval = JSON.stringify({
-    connector: world.connectors.password.identifier,
+  const bearer = `-H 'authorization: Bearer ${world.apiToken}'`;
+  const { password } = world.connectors;
+  const question = {
     ticket: { type: 'change_request', number: SEED.changes.scheduled },
     approvalCriteria: {
       type: 'Expression',
       spec: { expression: 'ticket.state.displayValue == "Implement"' },
     },
-    retryIntervalMs: 5_000,
-  });
+  };
+  const approval = JSON.stringify({ connector: password.identifier, ...question, retryIntervalMs: 5_000 });
   const move = JSON.stringify({ table: 'change_request', key: SEED.changes.scheduled, state: 'Implement' });
+  const { auth: managed } = password.spec;
+  // The bare name that stands there is one of the delegate's own configuration.
+  const auth = { ...managed, spec: { ...managed.spec, passwordRef: 'env:SNOW_PASSWORD' } };
+  const local = JSON.stringify({ connector: { ...password, spec: { ...password.spec, auth } }, ...question });
+  const cli = `node ${process.argv[1] ?? ''}`;
   process.stdout.write(`The world runs. Ctrl+C ends it.
 
    manager            ${manager}  (API description: ${manager}/openapi.json)
@@ -34,11 +40,20 @@ export async function dev(args: readonly string[]): Promise<void> {
 
 Test a connector, wait for an approval, and let it happen:
 
-curl -sX POST ${auth} '${manager}/api/v1/connectors/dev_password/test?wait=10000'
+curl -sX POST ${bearer} '${manager}/api/v1/connectors/dev_password/test?wait=10000'
 
-curl -sX POST ${auth} -H 'content-type: application/json' -d '${approval}' ${manager}/api/v1/approvals
+curl -sX POST ${bearer} -H 'content-type: application/json' -d '${approval}' ${manager}/api/v1/approvals
 
 curl -sX POST -H 'content-type: application/json' -d '${move}' ${serviceNowAdmin}/__sim/tickets/move
+
+The same without the manager (docs/local-use.md), from another terminal:
+
+export DELEGATE_ALLOW_LOOPBACK=true DELEGATE_SECRET_SNOW_PASSWORD='${DEV_ENVIRONMENT_SECRETS['SNOW_PASSWORD'] ?? ''}'
+export APPROVAL='${local}'
+
+printf %s "$APPROVAL" | ${cli} validate -
+
+printf %s "$APPROVAL" | ${cli} check - --wait=600 --interval=10
 `);
   await stopSignal();
   process.stdout.write('\nStopping.\n');

@@ -56,9 +56,11 @@ async function develop(name: string, args: readonly string[]): Promise<number> {
 }
 
 // Whoever reads the output may go away (`… | head`); what runs must still end in order.
-process.stdout.on('error', (error) => {
-  if (systemCode(error) !== 'EPIPE') throw error;
-});
+for (const output of [process.stdout, process.stderr]) {
+  output.on('error', (error) => {
+    if (systemCode(error) !== 'EPIPE') throw error;
+  });
+}
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -12,6 +12,8 @@ import { failureOf, rejectionOf } from '../support/failure.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 
+const ALIASES = 'has aliases (*name) that lead nowhere, or unfold to far too much';
+
 const CONNECTOR = { name: 'n', spec: { serviceNowUrl: 'https://example.service-now.com' } };
 
 describe('the file of a local command', () => {
@@ -76,13 +78,36 @@ describe('the file of a local command', () => {
   });
 
   const refused: readonly [what: string, contents: string | Uint8Array, why: string][] = [
-    ['not YAML', 'a: [1\nsecret: hunter2', 'is not valid YAML or JSON, at line 2, column 1.'],
+    ['not YAML', 'a: 1\n- secret: hunter2', 'is not valid YAML or JSON, at line 2, column 1.'],
+    [
+      'badly indented',
+      'a:\n  b: 1\n secret: hunter2',
+      'has lines whose indentation does not fit together, at line 3, column 1.',
+    ],
+    [
+      'indented with a tab',
+      'a:\n\tsecret: hunter2',
+      'is indented with a tab, where YAML takes nothing but spaces, at line 2, column 1.',
+    ],
+    ['one with a key twice', 'a: 1\na: hunter2', 'has the same key twice, at line 2, column 1.'],
+    ['one with an open quote', 'a: "hunter2', 'lacks a quote or a bracket, at line 1, column 12.'],
+    [
+      'one with a colon in a bare value',
+      'a: hunter2: b',
+      'has a value that needs quotes because of the colon in it, at line 1, column 4.',
+    ],
+    [
+      'one with a bare value that begins like something else',
+      'a: @hunter2',
+      'has a value that needs quotes because of its first character, at line 1, column 4.',
+    ],
+    ['one with an alias of nothing', 'a: *hunter2', `${ALIASES}.`],
     ['a list', '- a', 'must be a mapping, such as a file of the folder examples holds.'],
     ['empty', '', 'must be a mapping, such as a file of the folder examples holds.'],
     ['binary', Uint8Array.of(0xff, 0xfe, 0x00), 'is not text in UTF-8.'],
     ['too large', `a: ${'x'.repeat(1_048_576)}`, 'has more than 1048576 bytes.'],
-    ['one that swells', bomb(), 'is not valid YAML or JSON.'],
-    ['several documents', 'a: 1\n---\nb: 2', 'is not valid YAML or JSON, at line 2, column 1.'],
+    ['one that swells', bomb(), `${ALIASES}.`],
+    ['several documents', 'a: 1\n---\nb: 2', 'holds more than one document, at line 2, column 1.'],
   ];
   for (const [what, contents, why] of refused) {
     it(`is refused when it is ${what}, without a word of what is in it`, async () => {
@@ -98,9 +123,7 @@ describe('the file of a local command', () => {
     expect((await failureOf(readConnectorFile(source(missing)))).message).to.equal(
       `${missing}: there is no such file.`,
     );
-    expect((await failureOf(readConnectorFile(source(folder)))).message).to.equal(
-      `${folder}: cannot be read (EISDIR).`,
-    );
+    expect((await failureOf(readConnectorFile(source(folder)))).message).to.equal(`${folder}: is a folder.`);
   });
 
   it('names the file that its connector was looked for in', async () => {

@@ -12,6 +12,7 @@ import { lockState } from '../../src/delegate/state/state-lock.ts';
 import { Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
 import { failureOf } from '../support/failure.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { tempDirs } from '../support/temp-dir.ts';
 
@@ -121,6 +122,24 @@ describe('the key to kept secrets, for a local command', () => {
     const file = join(await tempDir(), 'file');
     await using key = keptKey(join(file, '\0'), operatorKey);
     expect((await failureOf(key.get())).code).to.equal('refresh-token-not-keepable');
+  });
+
+  it('does not keep a command whose disk never answers', async () => {
+    const clock = new ManualClock();
+    const key = new KeptKey({
+      stateDir: '/somewhere',
+      stateKey: () => operatorKey,
+      protect: () => {},
+      clock,
+      log,
+      signal: new AbortController().signal,
+      lock: () => new Promise(() => {}),
+    });
+    void key.get();
+    const end = key[Symbol.asyncDispose]().then(() => 'ended');
+    await clock.advance(2_000);
+    expect(await end).to.equal('ended');
+    expect(clock.pending).to.equal(0);
   });
 
   it('is asked for before a kept secret is looked up, also where there is none', async () => {

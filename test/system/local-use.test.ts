@@ -50,6 +50,8 @@ interface RunOptions {
   secrets?: Secrets;
   env?: Readonly<Record<string, string>>;
   input?: string;
+  /** Whoever would read standard error has gone away. */
+  isDeaf?: boolean;
   /** Called once the process runs; given what asks it to stop. */
   meanwhile?: (kill: (signal: NodeJS.Signals) => void) => Promise<void>;
 }
@@ -78,7 +80,7 @@ describe('a connector and an approval without a manager', function () {
   leavesNothingOpen();
 
   async function run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    const { secrets = DEV_ENVIRONMENT_SECRETS, env = {}, input = '', meanwhile } = options;
+    const { secrets = DEV_ENVIRONMENT_SECRETS, env = {}, input = '', isDeaf = false, meanwhile } = options;
     const child = spawn(process.execPath, [CLI, ...args], {
       env: {
         PATH: process.env['PATH'] ?? '',
@@ -94,7 +96,8 @@ describe('a connector and an approval without a manager', function () {
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    if (isDeaf) child.stderr.destroy();
+    else child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     // One that does not read its input may be gone before it is written.
     child.stdin.on('error', () => {});
     child.stdin.end(input);
@@ -224,6 +227,13 @@ describe('a connector and an approval without a manager', function () {
     it('says what it is doing, on standard error, where that is wanted', async () => {
       const { stderr } = await run(['validate', await example('connector-password.yaml'), '--verbose']);
       expect(stderr).to.match(/^… Secrets resolve$/m);
+    });
+
+    it('answers all the same when nobody reads any longer what it is doing', async () => {
+      const path = await example('connector-password.yaml');
+      const { code, stdout } = await run(['validate', path, '--verbose'], { isDeaf: true });
+      expect(code, stdout).to.equal(0);
+      expect(stdout).to.contain('SUCCESS');
     });
 
     it('explains itself', async () => {

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { parse as parseYaml, YAMLParseError } from 'yaml';
+import { parse as parseYaml, YAMLParseError, type ErrorCode } from 'yaml';
 import { DelegateError, systemCode } from '../../kit/errors.ts';
 import { localError } from './errors.ts';
 
@@ -96,20 +96,40 @@ async function readText(source: InputSource): Promise<string> {
 
 function whyUnreadable(code: string | undefined): string {
   if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EISDIR') return 'is a folder';
+  if (code === 'EACCES') return 'this user may not read it';
   if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'is not text in UTF-8';
   return `cannot be read (${code ?? 'unknown'})`;
 }
+
+/** The slips that people make in YAML, in our words: the parser's own quote the file, where a secret may stand. */
+const SLIPS: Partial<Record<ErrorCode, string>> = {
+  BAD_INDENT: 'has lines whose indentation does not fit together',
+  BAD_SCALAR_START: 'has a value that needs quotes because of its first character',
+  BLOCK_AS_IMPLICIT_KEY: 'has a value that needs quotes because of the colon in it',
+  DUPLICATE_KEY: 'has the same key twice',
+  MISSING_CHAR: 'lacks a quote or a bracket',
+  MULTIPLE_DOCS: 'holds more than one document',
+  TAB_AS_INDENT: 'is indented with a tab, where YAML takes nothing but spaces',
+};
 
 function parse(text: string, source: InputSource): unknown {
   try {
     // Errors throw all the same; warnings would be printed past the log.
     return parseYaml(text, { logLevel: 'error' });
   } catch (thrown) {
-    // The parser's own words quote the file, where a secret may stand.
-    const [at] = (thrown instanceof YAMLParseError ? thrown.linePos : undefined) ?? [];
-    const where = at === undefined ? '' : `, at line ${at.line}, column ${at.col}`;
-    throw unusable(source, `is not valid YAML or JSON${where}`);
+    throw unusable(source, whyUnparsable(thrown));
   }
+}
+
+function whyUnparsable(thrown: unknown): string {
+  // What the parser throws for an alias without an anchor, and for those that make much of little.
+  if (thrown instanceof ReferenceError)
+    return 'has aliases (*name) that lead nowhere, or unfold to far too much';
+  if (!(thrown instanceof YAMLParseError)) return 'is not valid YAML or JSON';
+  const [at] = thrown.linePos ?? [];
+  const where = at === undefined ? '' : `, at line ${at.line}, column ${at.col}`;
+  return `${SLIPS[thrown.code] ?? 'is not valid YAML or JSON'}${where}`;
 }
 
 function unusable({ path }: InputSource, what: string, cause?: unknown): DelegateError {

@@ -6,8 +6,9 @@ import { keptSecretsKeyFrom } from '../../delegate/state/state-key.ts';
 import { lockState, type StateLock } from '../../delegate/state/state-lock.ts';
 import { fileCalls } from '../../kit/durable-file.ts';
 import { DelegateError } from '../../kit/errors.ts';
+import { ended } from '../../kit/flow.ts';
 import type { Secret } from '../../kit/secret.ts';
-import type { Clock } from '../../kit/time.ts';
+import { endsWithin, type Clock } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { LOCAL_ERRORS, localError } from './errors.ts';
 
@@ -20,7 +21,12 @@ export interface KeptKeyOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** A parameter, because no test can make a disk hang otherwise. */
+  readonly lock?: typeof lockState;
 }
+
+/** For a look at the state folder that is under way, milliseconds. */
+const CLOSE_WITHIN_MS = 2_000;
 
 const STATE_FOLDER_IN_USE = 'state-folder-in-use';
 
@@ -47,23 +53,23 @@ export class KeptKey {
     return key;
   }
 
-  /** Frees the state folder. */
+  /** Frees the state folder. Does not wait for a disk that never answers: the process can end without it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#opening?.catch(() => {
-      // Whoever asked for the key has been told.
-    });
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    if (!(await endsWithin(this.#options.clock, CLOSE_WITHIN_MS, ended(opening)))) return;
     await this.#lock?.[Symbol.asyncDispose]();
   }
 
   async #open(): Promise<{ key: Buffer; lock: StateLock }> {
-    const { stateDir, stateKey, protect, clock, log, signal } = this.#options;
+    const { stateDir, stateKey, protect, clock, log, signal, lock: lockFolder = lockState } = this.#options;
     const operatorKey = stateKey();
     if (operatorKey !== undefined) protect(operatorKey.reveal());
     // A lock would make the folder: not for a command that then has no use for it.
     if (operatorKey === undefined && !existsSync(stateDir)) {
       throw this.#notKeepable('there is no such folder.');
     }
-    const lock = await lockState(stateDir, { clock, log, signal });
+    const lock = await lockFolder(stateDir, { clock, log, signal });
     this.#lock = lock;
     const identity = await recoverIdentityFile(stateDir, log, fileCalls);
     if (identity !== undefined) protect(identity.key.d);
