@@ -78,10 +78,9 @@ async function testConnector(
     const checks = task.output.checks.map((check) => `${check.id} ${MARKS[check.status] ?? check.status}`);
     tell(`      ${checks.join('  ')}`);
   }
-  const failure = task.output?.errors[0] ?? task.error;
-  if (failure !== undefined) {
-    for (const line of wrapped(`${failure.message} ${failure.hint ?? ''}`)) tell(`      ${line}`);
-  }
+  const { output, error } = task;
+  const summary = output?.errorSummary ?? (error && `${error.message} ${error.hint ?? ''}`);
+  if (summary !== undefined) for (const line of wrapped(summary)) tell(`      ${line}`);
   tell();
   return task;
 }

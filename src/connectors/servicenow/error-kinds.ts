@@ -19,7 +19,7 @@ export const SERVICENOW_ERRORS = {
     means:
       'ServiceNow does not accept the user and password, or the token (HTTP 401). It gives the same answer whatever is wrong with them.',
     remedy:
-      'The name or password is wrong, the user is inactive or locked out (after five failures), or lacks the role snc_basic_auth_api_access where basic authentication is restricted. It is not tried again, so as not to lock the account.',
+      'The name or password is wrong, the user is inactive or locked out (after five failures), or lacks the role snc_basic_auth_api_access where basic authentication is restricted. It is not tried again at once, so as not to lock the account.',
   },
   'servicenow.mfa-required': {
     category: 'credentials',
