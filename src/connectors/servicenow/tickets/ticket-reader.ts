@@ -58,6 +58,8 @@ interface Ask extends TicketQuestion {
 /** Questions that will be one request, or a few. */
 interface Gathering {
   readonly asks: Set<Ask>;
+  /** What has been asked for; a ticket stays in it if whoever asked has left. */
+  readonly tickets: Set<string>;
   readonly client: ServiceNowClient;
   readonly openedAt: number;
   timer: Timer;
@@ -98,6 +100,7 @@ export class TicketReader {
     const ask: Ask = { ticket, fields, context, row: deferred(), over: new AbortController() };
     const gathering = this.#gatherings.get(key) ?? this.#open(key, client);
     gathering.asks.add(ask);
+    gathering.tickets.add(ticket.asked);
     this.#await(key, gathering);
     try {
       return only(fields, await untilAborted(ask.row.promise, context.signal));
@@ -110,6 +113,7 @@ export class TicketReader {
   #open(key: string, client: ServiceNowClient): Gathering {
     const gathering: Gathering = {
       asks: new Set(),
+      tickets: new Set(),
       client,
       openedAt: this.#clock.monotonic(),
       timer: { cancel: () => {} },
@@ -123,7 +127,7 @@ export class TicketReader {
     gathering.timer.cancel();
     const leftMs = gathering.openedAt + this.#times.mostMs - this.#clock.monotonic();
     const waitMs = Math.min(this.#times.quietMs, leftMs);
-    if (waitMs <= 0 || byTicket([...gathering.asks]).size >= MAX_TICKETS) {
+    if (waitMs <= 0 || gathering.tickets.size >= MAX_TICKETS) {
       this.#send(key, gathering);
       return;
     }
@@ -235,8 +239,10 @@ async function together<T>(asks: NonEmpty<Ask>, work: (context: ReadContext) => 
   const [{ context: first }] = asks;
   const signals = asks.map(({ over }) => over.signal);
   const everybodyLeft = new AbortController();
+  let left = signals.length;
   const onOver = (): void => {
-    if (signals.every(({ aborted }) => aborted)) everybodyLeft.abort();
+    left -= 1;
+    if (left === 0) everybodyLeft.abort();
   };
   for (const signal of signals) signal.addEventListener('abort', onOver, { once: true });
   try {
