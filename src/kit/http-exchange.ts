@@ -1,3 +1,5 @@
+import { DelegateError } from './errors.ts';
+
 /**
  * The shape of one HTTP exchange, shared by the adapter that performs it (`http/`) and by those that only need
  * it performed (`oauth/`, `connectors/`), so that neither imports the other.
@@ -21,7 +23,7 @@ export interface HttpResponse {
 
 /**
  * Performs one exchange: no redirect is followed, no cookie kept, nothing retried.
- * Rejects with a `DelegateError` of the transport (`http.…`), or with the signal's reason.
+ * Rejects with a `DelegateError` of the transport (see `isTransportFailure`), or with the signal's reason.
  */
 export type HttpSend = (request: HttpRequest) => Promise<HttpResponse>;
 
@@ -60,7 +62,35 @@ export function mediaType(response: Pick<HttpResponse, 'headers'>): string {
 export function retryAfterMs(headers: HttpResponse['headers'], nowMs?: number): number | undefined {
   const after = headers['retry-after']?.trim() ?? '';
   if (/^\d{1,9}$/.test(after)) return Number(after) * 1_000;
+  return msUntil(Date.parse(after), headers, nowMs);
+}
+
+/**
+ * How long it is until the moment that a header names in seconds since the epoch, as rate limits do; undefined if it is
+ * absent or unusable. Measured as a date of `Retry-After` is.
+ *
+ * @param name of the header, in lower case
+ */
+export function untilEpochMs(
+  headers: HttpResponse['headers'],
+  name: string,
+  nowMs?: number,
+): number | undefined {
+  const seconds = headers[name]?.trim() ?? '';
+  return /^\d{1,12}$/.test(seconds) ? msUntil(Number(seconds) * 1_000, headers, nowMs) : undefined;
+}
+
+function msUntil(
+  epochMs: number,
+  headers: HttpResponse['headers'],
+  nowMs: number | undefined,
+): number | undefined {
   const sentAt = Date.parse(headers['date'] ?? '');
-  const waitMs = Date.parse(after) - (Number.isNaN(sentAt) ? (nowMs ?? Number.NaN) : sentAt);
+  const waitMs = epochMs - (Number.isNaN(sentAt) ? (nowMs ?? Number.NaN) : sentAt);
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
+}
+
+/** Whether it is a failure of the transport, as `HttpSend` rejects with, and not what somebody above it has judged. */
+export function isTransportFailure(thrown: unknown): thrown is DelegateError {
+  return thrown instanceof DelegateError && /^(network|tls|http)\./.test(thrown.code);
 }

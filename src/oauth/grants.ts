@@ -1,5 +1,4 @@
-import { DelegateError } from '../kit/errors.ts';
-import type { HttpResponse, HttpSend } from '../kit/http-exchange.ts';
+import { isTransportFailure, type HttpResponse, type HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import { OAuthFailure } from './token-failure.ts';
 import { readTokenResponse, type TokenAnswer } from './token-response.ts';
@@ -124,7 +123,7 @@ async function sent(sending: Promise<HttpResponse>, { origin, pathname }: URL): 
   try {
     return await sending;
   } catch (thrown) {
-    if (!(thrown instanceof DelegateError) || !/^(network|tls|http)\./.test(thrown.code)) throw thrown;
+    if (!isTransportFailure(thrown)) throw thrown;
     throw thrown.retold({ message: `The token endpoint ${origin}${pathname}: ${thrown.message}` });
   }
 }

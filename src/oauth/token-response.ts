@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { mediaType, retryAfterMs, type HttpResponse } from '../kit/http-exchange.ts';
+import { mediaType, retryAfterMs, untilEpochMs, type HttpResponse } from '../kit/http-exchange.ts';
 import { Secret } from '../kit/secret.ts';
 import { boundedWords } from '../kit/text.ts';
 import { OAuthFailure, type AnswerFlaw, type ContentKind, type TokenRefusal } from './token-failure.ts';
@@ -201,12 +201,10 @@ function titleOf(page: string): string {
   return isCut ? '' : (title[1] ?? '');
 }
 
-/** Okta names the end of the wait in `X-Rate-Limit-Reset` instead (Unix seconds). */
+/** Okta names the end of the wait in `X-Rate-Limit-Reset` instead. */
 function waitMsOf(headers: HttpResponse['headers']): number | undefined {
-  const resetS = headers['x-rate-limit-reset']?.trim() ?? '';
-  if (headers['retry-after'] !== undefined || !/^\d{1,12}$/.test(resetS)) return retryAfterMs(headers);
-  const waitMs = Number(resetS) * 1_000 - Date.parse(headers['date'] ?? '');
-  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
+  const hasTime = headers['retry-after'] !== undefined;
+  return hasTime ? retryAfterMs(headers) : untilEpochMs(headers, 'x-rate-limit-reset');
 }
 
 function locationOf(location: string, endpoint: URL): string | undefined {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { wrap, type DelegateError } from '../../kit/errors.ts';
-import { mediaType, type HttpResponse } from '../../kit/http-exchange.ts';
+import { isTransportFailure, mediaType, type HttpResponse } from '../../kit/http-exchange.ts';
 import { serviceNowError } from './error-kinds.ts';
 import { judgeByStatus } from './errors-by-status.ts';
 import { judgeElsewhere } from './errors-elsewhere.ts';
@@ -58,12 +58,11 @@ const ADDRESS_CODES: ReadonlySet<string> = new Set([
  * has judged (a policy, a signal's reason) comes back as it is.
  */
 export function judgeFailure(thrown: unknown, request: RequestFacts): DelegateError {
-  const known = wrap(thrown);
-  if (!/^(network|tls|http)\./.test(known.code)) return known;
-  const address = ADDRESS_CODES.has(known.code) ? ['It is the address in serviceNowUrl.'] : [];
-  const hints = [...(known.hint === undefined ? [] : [known.hint]), ...address];
-  return known.retold({
-    message: `${request.target}: ${known.message}`,
+  if (!isTransportFailure(thrown)) return wrap(thrown);
+  const address = ADDRESS_CODES.has(thrown.code) ? ['It is the address in serviceNowUrl.'] : [];
+  const hints = [...(thrown.hint === undefined ? [] : [thrown.hint]), ...address];
+  return thrown.retold({
+    message: `${request.target}: ${thrown.message}`,
     ...(hints.length === 0 ? {} : { hint: hints.join(' ') }),
     details: { target: request.target },
   });

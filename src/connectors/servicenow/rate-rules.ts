@@ -1,5 +1,5 @@
 import { forgetOldest } from '../../kit/bounds.ts';
-import type { HttpResponse } from '../../kit/http-exchange.ts';
+import { untilEpochMs, type HttpResponse } from '../../kit/http-exchange.ts';
 
 /** Rules of one instance that are remembered; an integration user seldom falls under more than one. */
 const MAX_RULES = 50;
@@ -25,10 +25,9 @@ export class RateRules {
    * @returns milliseconds until the window ends, if this delegate has used up the limit itself; undefined otherwise
    */
   exhaustedForMs({ headers }: Pick<HttpResponse, 'headers'>, nowMs: number): number | undefined {
-    const limit = numberIn(headers['x-ratelimit-limit']);
-    const reset = headers['x-ratelimit-reset'];
-    const resetS = numberIn(reset);
-    if (limit === undefined || reset === undefined || resetS === undefined) return undefined;
+    const { 'x-ratelimit-limit': limit = '', 'x-ratelimit-reset': reset = '' } = headers;
+    const leftMs = untilEpochMs(headers, 'x-ratelimit-reset', nowMs);
+    if (!/^\d{1,12}$/.test(limit) || leftMs === undefined) return undefined;
     const rule = headers['x-ratelimit-rule'] ?? '';
     const known = this.#windows.get(rule);
     const window = known?.reset === reset ? known : { reset, used: 0 };
@@ -36,13 +35,6 @@ export class RateRules {
     this.#windows.delete(rule);
     this.#windows.set(rule, window);
     forgetOldest(this.#windows, MAX_RULES);
-    if (window.used < limit) return undefined;
-    const servedAt = Date.parse(headers['date'] ?? '');
-    const leftMs = resetS * 1_000 - (Number.isNaN(servedAt) ? nowMs : servedAt);
-    return leftMs > 0 ? leftMs : undefined;
+    return window.used >= Number(limit) && leftMs > 0 ? leftMs : undefined;
   }
-}
-
-function numberIn(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : undefined;
 }

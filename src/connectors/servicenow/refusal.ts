@@ -1,5 +1,5 @@
 import type { DelegateError, ErrorFacts } from '../../kit/errors.ts';
-import { retryAfterMs, type HttpResponse } from '../../kit/http-exchange.ts';
+import { retryAfterMs, untilEpochMs, type HttpResponse } from '../../kit/http-exchange.ts';
 import type { JwtFacts } from '../../oauth/jwt-facts.ts';
 import { serviceNowError, type ServiceNowErrorCode } from './error-kinds.ts';
 import type { Evidence } from './evidence.ts';
@@ -32,7 +32,7 @@ export function failure(
   facts: ErrorFacts = {},
 ): DelegateError {
   const { status, contentType, serverText, headers } = refusal;
-  const waitMs = retryAfterMs(headers) ?? untilResetMs(headers);
+  const waitMs = retryAfterMs(headers) ?? untilEpochMs(headers, 'x-ratelimit-reset');
   return serviceNowError(code, `${message}.`, {
     ...facts,
     status,
@@ -61,14 +61,6 @@ export function failureInWords(
 
 export function quoted(words: string | undefined): string {
   return words === undefined ? '' : `: "${words}"`;
-}
-
-/** `X-RateLimit-Reset` is in seconds since the epoch, by the server's own clock. */
-function untilResetMs(headers: HttpResponse['headers']): number | undefined {
-  const reset = headers['x-ratelimit-reset'] ?? '';
-  const sentAt = Date.parse(headers['date'] ?? '');
-  if (!/^\d{1,12}$/.test(reset) || Number.isNaN(sentAt)) return undefined;
-  return Math.max(0, Number(reset) * 1_000 - sentAt);
 }
 
 export function userOf(request: RequestFacts): string {

@@ -31,13 +31,11 @@ export const usernamePassword: AuthMethod<'UsernamePassword'> = {
       user: auth.spec.username,
       identity: tokenKey([connector, 'basic', header]),
       keyMaterial: undefined,
-      async authorize() {
-        // RFC 7617, section 2: the first colon ends the user name.
-        if (user.includes(':')) {
-          throw usernameError('servicenow.username-has-colon', 'The user name has a colon.');
-        }
-        return await Promise.resolve({ header, bearer: undefined, accessToken: undefined });
-      },
+      // RFC 7617, section 2: the first colon ends the user name.
+      authorize: () =>
+        user.includes(':')
+          ? Promise.reject(usernameError('servicenow.username-has-colon', 'The user name has a colon.'))
+          : Promise.resolve({ header, bearer: undefined, accessToken: undefined }),
       refused: () => false,
       warnings: () => [],
     };
