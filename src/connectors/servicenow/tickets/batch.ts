@@ -110,7 +110,8 @@ export function readMany(rows: readonly Row[], tickets: readonly TicketName[]): 
   const spellings = new Set(tickets.map(({ asked }) => asked.toLowerCase()));
   const names = [...byName.keys()].filter((name) => name !== undefined);
   const isFiltered = names.every((name) => spellings.has(name.toLowerCase()));
-  const isNameless = rows.length > 0 && names.length === 0;
+  // Fewer rows than tickets, and some ticket is missing: which of them, shows alone.
+  const isNameless = rows.length >= tickets.length && names.length === 0;
   return tickets.map((ticket) => {
     if (isNameless) return fieldMissing(ticket.field, ticket.type);
     if (!isFiltered) return filterNotApplied(ticket);

@@ -196,6 +196,10 @@ describe('the answer about several tickets', () => {
     ]);
   });
 
+  it('fewer rows without numbers than tickets leave open which ticket is missing', () => {
+    expect(read([{}], 'CHG1', 'CHG2')).to.deep.equal([undefined, undefined]);
+  });
+
   it('rows that are all without numbers mean that the user may not read them', () => {
     expect(read([{}, {}], 'CHG1', 'CHG2')).to.deep.equal([
       'servicenow.field-missing',
