@@ -56,17 +56,11 @@ describe('the grammar in docs/expressions.md', () => {
   });
 
   it('derives all that the parser accepts', () => {
-    let accepted = 0;
     fc.assert(
-      fc.property(fc.oneof(pieces, changed(written)), (source) => {
-        if (!isAccepted(source)) return;
-        accepted += 1;
+      fc.property(fc.oneof(pieces, changed(written)).filter(isAccepted), (source) => {
         expect(isDerivable(source), source).to.equal(true);
       }),
-      { numRuns: 2_000 },
     );
-    // Or the property would say nothing.
-    expect(accepted).to.be.above(50);
   });
 
   for (const source of [
