@@ -11,7 +11,8 @@ import type { Redactor, Secret } from './kit/secret.ts';
 import { endsWithin, type Clock } from './kit/time.ts';
 import { serveHealth } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
-import { assertAddress, assertDestination } from './policy/destination.ts';
+import { defaultPolicy, type Policy } from './policy/policy.ts';
+import { assertSecretsStay } from './policy/secret-bounds.ts';
 import { createSecrets } from './secrets/index.ts';
 import { createKeptSecrets } from './secrets/kept-secrets.ts';
 
@@ -20,6 +21,7 @@ const CONNECTORS_END_WITHIN_MS = 70_000;
 
 export interface ConnectorsOptions {
   configuration: TaskConfiguration;
+  policy: Policy;
   /** What this delegate can do. */
   connectors: readonly DefineConnector[];
   /** Whence `env:` secrets come. */
@@ -43,26 +45,31 @@ export interface WiredConnectors extends AsyncDisposable {
 /** What tasks need, with or without a manager. */
 export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
   const { configuration, redactor, version, clock, log } = options;
-  const protect = (value: string): Secret => redactor.register(value);
+  const { policy } = options;
   const secrets = createSecrets({
     environment: options.environment,
     directory: configuration.secretsDir,
     names: configuration.secretNames,
     writable: configuration.writableSecrets,
-    protect,
+    admit: (name, origins, signal) => policy.admitSecret(name, origins, signal),
+    protect: (value, origins) => redactor.register(value, { origins }),
     log,
   });
   const kept = createKeptSecrets({
     folder: join(configuration.stateDir, 'kept'),
     key: options.keptSecretsKey,
-    protect,
+    protect: (value) => redactor.register(value),
     log,
   });
-  const rules = { allowLoopback: configuration.allowLoopback };
   const http = new HttpClient({
-    guardUrl: (url) => assertDestination(url, 'request', rules),
-    guardAddress: (address) => assertAddress(address, 'request', rules),
+    guardUrl: (url) => policy.assertUrl(url),
+    guardRequest: (exchange) => {
+      policy.assertRequest(exchange);
+      assertSecretsStay(exchange, redactor);
+    },
+    guardAddress: (address) => policy.assertAddress(address),
     userAgent: userAgentOf(version),
+    maxBodyBytes: policy.maxAnswerBytes,
   });
   const wired = options.connectors.map((define) =>
     define({
@@ -70,9 +77,9 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
       secrets,
       kept,
       clock,
-      assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
+      policy,
       random: Math.random,
-      protect,
+      protect: (value, origins) => redactor.register(value, { origins }),
       scrub: (text) => redactor.scrub(text),
       delegate: { id: options.delegateId, name: configuration.name, version },
     }),
@@ -97,7 +104,7 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
 
 export interface ComposeOptions extends Omit<
   ConnectorsOptions,
-  'configuration' | 'delegateId' | 'keptSecretsKey'
+  'configuration' | 'policy' | 'delegateId' | 'keptSecretsKey'
 > {
   configuration: Configuration;
   enrolmentToken: Secret | undefined;
@@ -115,12 +122,17 @@ export interface ComposedDelegate extends AsyncDisposable {
 /** Wires everything, by plain parameters. Rejects with a coded error if the health port can't be had. */
 export async function compose(options: ComposeOptions): Promise<ComposedDelegate> {
   const { configuration, log, redactor, version, clock } = options;
-  for (const secret of [options.enrolmentToken, options.stateKey]) {
-    if (secret !== undefined) redactor.register(secret.reveal(), { pinned: true });
-  }
+  const policy = policyOf(configuration);
+  const managerOrigin = new URL(configuration.managerUrl).origin;
+  const pin = (secret: Secret | undefined, origins: readonly string[]): void => {
+    if (secret !== undefined) redactor.register(secret.reveal(), { pinned: true, origins });
+  };
+  pin(options.enrolmentToken, [managerOrigin]);
+  pin(options.stateKey, []);
   // The manager's address is the operator's own word, checked with the configuration.
   const managerHttp = new HttpClient({
     guardUrl: () => {},
+    guardRequest: (exchange) => assertSecretsStay(exchange, redactor),
     guardAddress: () => {},
     userAgent: userAgentOf(version),
   });
@@ -128,6 +140,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
   const keptSecretsKey = deferred<Buffer>();
   const connectors = composeConnectors({
     ...options,
+    policy,
     keptSecretsKey: () => keptSecretsKey.promise,
     delegateId: () => delegate.delegateId,
   });
@@ -143,7 +156,8 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     taskResources: connectors,
     capabilities: connectors.capabilities,
     taskSigningKeys: configuration.taskSigningKeys,
-    requireSignedTasks: configuration.requireSignedTasks,
+    requireSignedTasks: configuration.requireSignedTasks || policy.requireSignedTasks,
+    policyHash: policy.hash,
     shutdownGraceMs: configuration.shutdownGraceMs,
     outboxLimits: configuration.outbox,
     openJournal: ({ privateKey }) => {
@@ -179,6 +193,11 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
       ]);
     },
   };
+}
+
+/** What the customer allows. */
+export function policyOf({ allowLoopback }: TaskConfiguration): Policy {
+  return defaultPolicy({ allowLoopback });
 }
 
 function userAgentOf(version: string): string {

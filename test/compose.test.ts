@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { composeConnectors, type WiredConnectors } from '../src/compose.ts';
 import type { ConnectorDeps } from '../src/connectors/connector.ts';
+import { defaultPolicy } from '../src/policy/policy.ts';
 import { Redactor, Secret } from '../src/kit/secret.ts';
 import { systemClock, type Clock } from '../src/kit/time.ts';
 import { ManualClock } from './support/manual-clock.ts';
@@ -40,6 +41,7 @@ describe('the wiring of connectors', () => {
         logFormat: 'json',
         allowLoopback: true,
       },
+      policy: defaultPolicy({ allowLoopback: true }),
       connectors: [
         (given) => {
           deps.push(given);
@@ -100,8 +102,8 @@ describe('the wiring of connectors', () => {
 
   it('lets a connector replace what the operator has listed', async () => {
     await using _wired = wire();
-    const signal = new AbortController().signal;
+    const use = { signal: new AbortController().signal, origins: [] };
     expect(await deps[0]?.secrets.replace('snow.rt', NEW)).to.equal(true);
-    expect((await deps[0]?.secrets.resolve('file:rt', signal))?.reveal()).to.equal(NEW.reveal());
+    expect((await deps[0]?.secrets.resolve('file:rt', use))?.reveal()).to.equal(NEW.reveal());
   });
 });

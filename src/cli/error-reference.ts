@@ -16,7 +16,7 @@ import { MANAGER_ERRORS, REFUSAL_ERRORS } from '../manager/errors.ts';
 import { KEY_MATERIAL_ERRORS } from '../oauth/key-material-error.ts';
 import { TOKEN_ERRORS } from '../oauth/token-errors.ts';
 import { HEALTH_ERRORS } from '../observability/health.ts';
-import { POLICY_ERRORS } from '../policy/destination.ts';
+import { POLICY_ERRORS } from '../policy/errors.ts';
 import { SIGNATURE_ERRORS } from '../protocol/task-signature.ts';
 import { SECRET_ERRORS } from '../secrets/errors.ts';
 import { LOCAL_ERRORS } from './local/errors.ts';

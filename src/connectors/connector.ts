@@ -21,6 +21,13 @@ export interface TaskContext {
   fence(): void;
   /** Tells whoever waits what the task is doing. May be dropped; never a secret. */
   progress(message: string): void;
+  /**
+   * For the audit log: this task has been given a secret.
+   *
+   * @param name as the customer's list has it, never a value
+   * @param origins where it may be sent from here
+   */
+  usedSecret(name: string, origins: readonly string[]): void;
 }
 
 export interface TaskLog {
@@ -35,11 +42,10 @@ export interface ConnectorDeps {
   readonly secrets: SecretsPort;
   readonly kept: KeptSecretsPort;
   readonly clock: Clock;
-  /** Whether this URL may be called at all; throws a `policy` error that names the rule. */
-  readonly assertAllowed: (url: URL, purpose: string) => void;
+  readonly policy: PolicyPort;
   readonly random: () => number;
-  /** Registers a derived secret (token, assertion), so that it is scrubbed wherever it turns up. */
-  readonly protect: (value: string) => Secret;
+  /** Registers a derived secret (token, assertion): scrubbed wherever it turns up, and sent to these origins alone. */
+  readonly protect: (value: string, origins: readonly string[]) => Secret;
   /** The text without any registered secret. Goes before every cut: half a secret is not found any more. */
   readonly scrub: (text: string) => string;
   readonly delegate: { readonly id: () => string; readonly name: string; readonly version: string };
@@ -51,9 +57,41 @@ export interface HttpPort {
   probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts>;
 }
 
+/** What a task is to do, as the customer's policy speaks of it. */
+export interface TaskAsk {
+  /** `servicenow.approval.check`. */
+  readonly task: string;
+  readonly instance: URL;
+  /** Where in the input the address of the instance stands: the denial names it. */
+  readonly instanceField: string;
+  /** Tables that are named in the input; those that every task of the connector needs are not. */
+  readonly tables: readonly string[];
+  readonly tokenServer: URL | undefined;
+  readonly tokenServerField: string;
+}
+
+/** What the customer allows. No task, and nothing that the manager sends, can widen it. */
+export interface PolicyPort {
+  /** The rules that allow it, in the words of the policy; throws a `policy` error that names the rule that does not. */
+  authorize(ask: TaskAsk): readonly string[];
+  /** Rows that one answer may have. */
+  readonly maxRows: number;
+}
+
+export interface SecretUse {
+  readonly signal: AbortSignal;
+  /** Where the value is meant to go, and may go; none: it is used on this machine alone. */
+  readonly origins: readonly string[];
+  /** Told what the customer calls it, once it is allowed and there. */
+  readonly onUse?: (name: string) => void;
+}
+
 export interface SecretsPort {
-  /** The value behind a reference, resolved on this machine. Rejects with a `secret` error naming the reference. */
-  resolve(reference: string, signal: AbortSignal): Promise<Secret>;
+  /**
+   * The value behind a reference, resolved on this machine. Rejects with a `secret` error naming the reference, or with
+   * a `policy` error if it may not go there.
+   */
+  resolve(reference: string, use: SecretUse): Promise<Secret>;
   /**
    * Puts a new value in the place of the one that the reference leads to. False if the customer has not allowed that,
    * or if it can't be done; never rejects.
@@ -85,6 +123,8 @@ export interface TaskType {
 }
 
 export interface PreparedTask {
+  /** The rules of the policy that allow it. */
+  readonly allowedBy?: readonly string[];
   run(context: TaskContext): Promise<unknown>;
 }
 
@@ -94,8 +134,11 @@ export interface TaskDefinition<I extends z.ZodType, O extends z.ZodType> {
   effect: TaskEffect;
   input: I;
   output: O;
-  /** Refuses input that this delegate's operator does not allow; throws a `policy` error. Nothing was done yet. */
-  authorize?: (input: z.output<I>) => void;
+  /**
+   * The rules that allow this input; throws a `policy` error for what this delegate's operator does not allow. Nothing
+   * was done yet.
+   */
+  authorize?: (input: z.output<I>) => readonly string[];
   run(input: z.output<I>, context: TaskContext): Promise<z.input<O>>;
 }
 
@@ -110,8 +153,8 @@ export function defineTask<I extends z.ZodType, O extends z.ZodType>(
     effect,
     prepare(raw) {
       const input = parseInput(definition.input, raw);
-      definition.authorize?.(input);
       return {
+        allowedBy: definition.authorize?.(input) ?? [],
         run: async (context) => definition.output.parse(await definition.run(input, context)),
       };
     },

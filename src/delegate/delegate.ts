@@ -61,6 +61,8 @@ export interface DelegateOptions {
   /** From the operator's own file; they replace those given at enrolment. */
   taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
   requireSignedTasks: boolean;
+  /** Of the customer's policy file; null without one. */
+  policyHash: string | null;
   /** Time for running tasks to end by themselves at a stop. */
   shutdownGraceMs: number;
   outboxLimits: OutboxLimits;
@@ -142,7 +144,7 @@ export class Delegate {
   async #runInStateFolder(): Promise<void> {
     const { clock, log, stateDir, redactor, openJournal } = this.#options;
     const { signal } = this.#end;
-    const protect = (value: string): unknown => redactor.register(value, { pinned: true });
+    const protect = (value: string): unknown => redactor.register(value, { pinned: true, origins: [] });
     await using lock = await lockState(stateDir, { clock, log, signal });
     await using _resources = this.#options.taskResources;
     this.#identity = await loadIdentity(stateDir, protect, log);
@@ -262,7 +264,7 @@ export class Delegate {
     this.#setPhase(this.#session === undefined ? 'connecting' : 'ready');
     const tokenAheadMs = this.#managerAheadMs;
     const token = await signConnectToken(identity, enrolment, clock.now() + tokenAheadMs);
-    redactor.register(token);
+    redactor.register(token, { origins: [new URL(managerUrl).origin] });
     const userAgent = `servicenow-delegate/${version}`;
     let transport: Transport;
     try {
@@ -328,7 +330,7 @@ export class Delegate {
       capacity,
       running: this.#workload.running(),
       unacknowledged: this.#workload.outbox.refs(),
-      policyHash: null,
+      policyHash: this.#options.policyHash,
     };
   }
 

@@ -23,8 +23,10 @@ const MAX_CONNECTIONS_PER_ORIGIN = 16;
 const KEEP_ALIVE_MS = 20_000;
 
 export interface HttpClientOptions {
-  /** Throws for a URL that must not be called; asked with the very object that is sent. */
+  /** Throws for a URL that must not be called; asked with the very object that is sent, and before a probe. */
   guardUrl: (url: URL) => void;
+  /** Throws for a request that must not be sent as it is: asked after `guardUrl`, with what will be sent. */
+  guardRequest: (exchange: HttpRequest) => void;
   /** Throws for an address that a host name resolved to. */
   guardAddress: (address: string) => void;
   userAgent: string;
@@ -65,6 +67,7 @@ export class HttpClient implements AsyncDisposable {
     const { url, method, signal, body } = exchange;
     signal.throwIfAborted();
     this.#options.guardUrl(url);
+    this.#options.guardRequest(exchange);
     try {
       const response = await request(url, {
         dispatcher: this.#agent,

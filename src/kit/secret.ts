@@ -34,6 +34,9 @@ export class Secret {
 /** Shorter values are not searched for: replacing every `abc` in every text would destroy the text. */
 const MIN_SCRUBBED_LENGTH = 4;
 
+/** Shorter ones may be a part of anybody's words: whether one is sent is asked of whole words alone. */
+const MIN_LOOSE_LENGTH = 16;
+
 /** Shorter lines of a value are not searched for on their own: they may be anybody's words. */
 const MIN_LINE_LENGTH = 16;
 
@@ -61,10 +64,10 @@ const LONG_ENDING = 12;
  * thousand values it took seconds to compile, after every new token.
  */
 export class Redactor {
-  /** Value → its forms; the oldest first. */
-  readonly #values = new Map<string, readonly string[]>();
+  /** By value; the oldest first. */
+  readonly #values = new Map<string, Remembered>();
   /** Likewise; these are never forgotten. */
-  readonly #pinned = new Map<string, readonly string[]>();
+  readonly #pinned = new Map<string, Remembered>();
   readonly #long = new FormIndex(LONG_ENDING);
   readonly #short = new FormIndex(MIN_SCRUBBED_LENGTH);
 
@@ -72,17 +75,33 @@ export class Redactor {
    * Remembers a value together with the forms in which it is likely to be seen. Returns it as a `Secret`.
    *
    * @param pinned remembered for good: for the few values that are in use from start to end
+   * @param origins where the value may be sent, beside where it was said before that it may; none at all: nowhere.
+   *   Not given: nobody has said yet
    */
-  register(value: string, { pinned = false }: { pinned?: boolean } = {}): Secret {
+  register(value: string, { pinned = false, origins }: RegisterOptions = {}): Secret {
     if (value.length >= MIN_SCRUBBED_LENGTH) {
-      const forms = this.#pinned.get(value) ?? this.#values.get(value) ?? this.#learn(value);
+      const remembered = this.#pinned.get(value) ?? this.#values.get(value) ?? this.#learn(value);
+      if (origins !== undefined) remembered.origins = new Set([...(remembered.origins ?? []), ...origins]);
       // Re-adding moves the value to the young end, so that a secret in use is never the one that is forgotten.
       this.#values.delete(value);
       const place = pinned || this.#pinned.has(value) ? this.#pinned : this.#values;
-      place.set(value, forms);
+      place.set(value, remembered);
       if (this.#values.size > MAX_REMEMBERED_VALUES) this.#forgetOldest();
     }
     return new Secret(value);
+  }
+
+  /** Whether the text holds, in any form, a value that may be sent elsewhere and not to this origin. */
+  isBoundElsewhere(text: string, origin: string): boolean {
+    for (const { start, end, holders } of [...this.#long.findIn(text), ...this.#short.findIn(text)]) {
+      const isFree = holders.some(({ origins }) => origins === undefined || origins.has(origin));
+      if (isFree) continue;
+      const found = text.slice(start, end);
+      // What is encoded stands in the middle of other letters, and is nobody's word.
+      const isTelling = found.length >= MIN_LOOSE_LENGTH || !holders.some(({ value }) => value === found);
+      if (isTelling || isWhole(text, start, end)) return true;
+    }
+    return false;
   }
 
   scrub(text: string): string {
@@ -104,16 +123,17 @@ export class Redactor {
     return this.#scrubDeep(value, 0, new Map());
   }
 
-  #learn(value: string): readonly string[] {
+  #learn(value: string): Remembered {
     const forms = [...formsOf(value)].filter((form) => form.length >= MIN_SCRUBBED_LENGTH);
-    for (const form of forms) this.#indexOf(form).add(form);
-    return forms;
+    const remembered: Remembered = { value, forms, origins: undefined };
+    for (const form of forms) this.#indexOf(form).add(form, remembered);
+    return remembered;
   }
 
   #forgetOldest(): void {
-    for (const [oldest, forms] of this.#values) {
+    for (const [oldest, remembered] of this.#values) {
       this.#values.delete(oldest);
-      for (const form of forms) this.#indexOf(form).remove(form);
+      for (const form of remembered.forms) this.#indexOf(form).remove(form, remembered);
       return;
     }
   }
@@ -149,10 +169,28 @@ export class Redactor {
   }
 }
 
-/** Where a form stands in a text: from `start` to before `end`. */
+export interface RegisterOptions {
+  pinned?: boolean;
+  origins?: readonly string[];
+}
+
+/** What is known of a value. */
+interface Remembered {
+  readonly value: string;
+  readonly forms: readonly string[];
+  origins: ReadonlySet<string> | undefined;
+}
+
+/** Where a form stands in a text, from `start` to before `end`, and whose form it is. */
 interface Found {
   start: number;
   end: number;
+  holders: readonly Remembered[];
+}
+
+/** Whether what is found is no part of a longer word. */
+function isWhole(text: string, start: number, end: number): boolean {
+  return !/\w/.test(text.charAt(start - 1)) && !/\w/.test(text.charAt(end));
 }
 
 /**
@@ -164,8 +202,8 @@ class FormIndex {
   readonly #ending: number;
   /** What a character has been multiplied by when it leaves the hash. */
   readonly #leavingFactor: number;
-  /** Hash of the ending → the forms that end so, each with the number of values that have it. */
-  readonly #byEnding = new Map<number, Map<string, number>>();
+  /** Hash of the ending → the forms that end so, each with the values that have it. */
+  readonly #byEnding = new Map<number, Map<string, readonly Remembered[]>>();
 
   constructor(ending: number) {
     this.#ending = ending;
@@ -174,18 +212,18 @@ class FormIndex {
     this.#leavingFactor = factor;
   }
 
-  add(form: string): void {
+  add(form: string, holder: Remembered): void {
     const key = hashOf(form.slice(-this.#ending));
-    const forms = this.#byEnding.get(key) ?? new Map<string, number>();
+    const forms = this.#byEnding.get(key) ?? new Map<string, readonly Remembered[]>();
     this.#byEnding.set(key, forms);
-    forms.set(form, (forms.get(form) ?? 0) + 1);
+    forms.set(form, [...(forms.get(form) ?? []), holder]);
   }
 
-  remove(form: string): void {
+  remove(form: string, holder: Remembered): void {
     const key = hashOf(form.slice(-this.#ending));
     const forms = this.#byEnding.get(key);
-    const holders = (forms?.get(form) ?? 1) - 1;
-    if (holders > 0) forms?.set(form, holders);
+    const holders = (forms?.get(form) ?? []).filter((one) => one !== holder);
+    if (holders.length > 0) forms?.set(form, holders);
     else forms?.delete(form);
     if (forms?.size === 0) this.#byEnding.delete(key);
   }
@@ -207,7 +245,7 @@ class FormIndex {
       const form = longestEndingAt(text, end, forms.keys(), lastEnd);
       if (form === undefined) continue;
       lastEnd.set(form, end);
-      yield { start: end - form.length, end };
+      yield { start: end - form.length, end, holders: forms.get(form) ?? [] };
     }
   }
 }

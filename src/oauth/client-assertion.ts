@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose';
 import type { Secret } from '../kit/secret.ts';
 import type { KeyMaterial } from './key-material.ts';
+import type { ProtectToken } from './token-response.ts';
 
 /** AD FS allows next to no clock difference, so the assertion says it began a minute ago. */
 const NOT_BEFORE_MARGIN_S = 60;
@@ -17,7 +18,7 @@ export interface ClientAssertionInput {
   now: number;
   /** Gives a value never given before; a server refuses one that it has seen (RFC 7523, section 3). */
   newJti: () => string;
-  protect: (value: string) => Secret;
+  protect: ProtectToken;
 }
 
 /**
@@ -41,5 +42,5 @@ export async function signClientAssertion(input: ClientAssertionInput): Promise<
     .setNotBefore(issuedAtS - NOT_BEFORE_MARGIN_S)
     .setExpirationTime(issuedAtS + LIFETIME_S)
     .sign(material.key);
-  return input.protect(assertion);
+  return input.protect(assertion, 'authorization-server');
 }

@@ -1,7 +1,7 @@
 import { isTransportFailure, type HttpResponse, type HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import { OAuthFailure } from './token-failure.ts';
-import { readTokenResponse, type TokenAnswer } from './token-response.ts';
+import { readTokenResponse, type ProtectToken, type TokenAnswer } from './token-response.ts';
 
 const CLIENT_ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
@@ -36,8 +36,7 @@ export interface TokenRequest {
 
 export interface ExchangeContext {
   send: HttpSend;
-  /** Makes a `Secret` of each token and remembers it for scrubbing. */
-  protect: (value: string) => Secret;
+  protect: ProtectToken;
   /** Replaces every remembered secret in a text, which may repeat what was sent. */
   scrub: (text: string) => string;
   signal: AbortSignal;

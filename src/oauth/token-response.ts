@@ -70,11 +70,16 @@ const bodySchema = z.object({
 
 type Body = z.infer<typeof bodySchema>;
 
+/** Who may be sent a token or what stands for one, by the roles of RFC 6749, section 1.1. */
+export type TokenReceiver = 'authorization-server' | 'resource-server';
+
+/** Makes a `Secret` of a value, to be scrubbed wherever it turns up and sent to nobody else. */
+export type ProtectToken = (value: string, goesTo: TokenReceiver) => Secret;
+
 export interface TokenResponseOptions {
   /** Where the request went; its query is not repeated in any text. */
   endpoint: URL;
-  /** Makes a `Secret` of each token and remembers it for scrubbing. */
-  protect: (value: string) => Secret;
+  protect: ProtectToken;
   /** Replaces every remembered secret. It is given a text before anything is cut from it or changed in it. */
   scrub: (text: string) => string;
 }
@@ -86,9 +91,13 @@ export interface TokenResponseOptions {
  */
 export function readTokenResponse(response: HttpResponse, options: TokenResponseOptions): TokenAnswer {
   const { kind, body } = readBody(response);
-  const guarded = (token: string): Secret => protectToken(token, options.protect);
+  const guarded = (token: string, goesTo: TokenReceiver): Secret =>
+    protectToken(token, goesTo, options.protect);
   const isSuccess = response.status >= 200 && response.status < 300;
-  const refreshToken = isSuccess && fitsForm(body?.refresh_token) ? guarded(body.refresh_token) : undefined;
+  const refreshToken =
+    isSuccess && fitsForm(body?.refresh_token)
+      ? guarded(body.refresh_token, 'authorization-server')
+      : undefined;
   const flaw = flawOf(body);
   const refused = !isSuccess || body?.error !== undefined;
   if (refused || flaw !== undefined || body?.access_token === undefined) {
@@ -96,8 +105,8 @@ export function readTokenResponse(response: HttpResponse, options: TokenResponse
     throw new OAuthFailure(refusal, refused ? undefined : flaw, refreshToken);
   }
   return {
-    accessToken: guarded(body.access_token),
-    idToken: body.id_token === undefined ? undefined : guarded(body.id_token),
+    accessToken: guarded(body.access_token, 'resource-server'),
+    idToken: body.id_token === undefined ? undefined : guarded(body.id_token, 'resource-server'),
     refreshToken,
     tokenType: 'bearer',
     expiresInS: body.expires_in,
@@ -105,8 +114,8 @@ export function readTokenResponse(response: HttpResponse, options: TokenResponse
 }
 
 /** A token that a server has given, as a `Secret`: scrubbed from every text, if it is long enough to be one. */
-export function protectToken(token: string, protect: (value: string) => Secret): Secret {
-  return token.length < MIN_PROTECTED_CHARS ? new Secret(token) : protect(token);
+export function protectToken(token: string, goesTo: TokenReceiver, protect: ProtectToken): Secret {
+  return token.length < MIN_PROTECTED_CHARS ? new Secret(token) : protect(token, goesTo);
 }
 
 function readBody(response: HttpResponse): { kind: ContentKind; body: Body | undefined } {

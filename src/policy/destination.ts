@@ -1,27 +1,7 @@
 import { BlockList, isIP } from 'node:net';
-import { errorsOf, type DelegateError, type ErrorKinds } from '../kit/errors.ts';
+import type { DelegateError } from '../kit/errors.ts';
 import { bareHostname } from '../kit/http-exchange.ts';
-
-export const POLICY_ERRORS = {
-  'policy.https-required': {
-    category: 'policy',
-    means: 'A task names an address that is not https. Nothing was sent to it.',
-    remedy: 'Give the https address; credentials are never sent in clear text.',
-  },
-  'policy.address-refused': {
-    category: 'policy',
-    means:
-      'A task names an address, or a host name that leads to one, at which no ServiceNow can be: link-local, multicast, unspecified, or the metadata service of a cloud.',
-    remedy: 'Give the address of the ServiceNow instance or token server itself.',
-  },
-  'policy.loopback-refused': {
-    category: 'policy',
-    means: 'A task names an address of the very machine that the delegate runs on.',
-    remedy: 'Only the operator can allow it, for development, with DELEGATE_ALLOW_LOOPBACK=true.',
-  },
-} as const satisfies ErrorKinds;
-
-const policyError = errorsOf(POLICY_ERRORS);
+import { policyError } from './errors.ts';
 
 /** Where this delegate may connect to on behalf of a task. The manager can't widen it. */
 export interface DestinationRules {

@@ -1,8 +1,7 @@
 import { envProvider } from './env.ts';
 import { fileProvider } from './file.ts';
 import type { SecretsLog } from './log.ts';
-import { createResolver, type Provider, type SecretResolver } from './resolver.ts';
-import type { Secret } from '../kit/secret.ts';
+import { createResolver, type Provider, type ResolverOptions, type SecretResolver } from './resolver.ts';
 
 export interface SecretsOptions {
   /** A snapshot of the environment; only names that begin with `DELEGATE_SECRET_` are looked at. */
@@ -13,7 +12,8 @@ export interface SecretsOptions {
   names: Readonly<Record<string, string>>;
   /** The provider references whose values the delegate may replace. */
   writable: readonly string[];
-  protect: (value: string) => Secret;
+  admit: ResolverOptions['admit'];
+  protect: ResolverOptions['protect'];
   log: SecretsLog;
 }
 
@@ -23,6 +23,6 @@ export function createSecrets(options: SecretsOptions): SecretResolver {
     env: envProvider(options.environment),
     file: fileProvider(options.directory),
   };
-  const { names, writable, protect, log } = options;
-  return createResolver({ providers, names, writable, protect, log });
+  const { names, writable, admit, protect, log } = options;
+  return createResolver({ providers, names, writable, admit, protect, log });
 }

@@ -16,12 +16,21 @@ export interface Provider {
   readonly write: ((locator: string, value: string) => Promise<void>) | undefined;
 }
 
+/** What a value is wanted for. */
+export interface SecretUse {
+  readonly signal: AbortSignal;
+  /** Where it is meant to go, and may go; none: it is used on this machine alone. */
+  readonly origins: readonly string[];
+  /** Told the provider reference, once the value is allowed and there. */
+  readonly onUse?: (name: string) => void;
+}
+
 export interface SecretResolver {
   /**
    * @param reference `env:NAME`, `file:relative/path`, or a bare name that the configuration maps to one of them
-   * Rejects with `secret-reference-invalid`, `secret-not-found`, `secret-unreadable` or `secret-empty`.
+   * Rejects with `secret-reference-invalid`, `secret-not-found`, `secret-unreadable`, `secret-empty` or what `admit` says.
    */
-  resolve(reference: string, signal: AbortSignal): Promise<Secret>;
+  resolve(reference: string, use: SecretUse): Promise<Secret>;
   /**
    * Puts a new value in the place of the one that the reference leads to. False if the customer has not allowed that
    * for this reference, or if it can't be done, which is logged; never rejects.
@@ -35,7 +44,9 @@ export interface ResolverOptions {
   names: Readonly<Record<string, string>>;
   /** The provider references whose values may be replaced. */
   writable: readonly string[];
-  protect: (value: string) => Secret;
+  /** Whether the secret of this provider reference may go there; rejects with a `policy` error if not. */
+  admit: (name: string, origins: readonly string[], signal: AbortSignal) => Promise<void>;
+  protect: (value: string, origins: readonly string[]) => Secret;
   log: SecretsLog;
 }
 
@@ -43,7 +54,7 @@ const BARE_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/;
 const PROVIDER_REFERENCE = /^([a-z][a-z0-9-]{0,31}):(.{1,512})$/;
 
 export function createResolver(options: ResolverOptions): SecretResolver {
-  const { providers, names, protect, log } = options;
+  const { providers, names, admit, protect, log } = options;
   const writable = new Set(options.writable);
   const find = (target: string, reference: string): { provider: Provider; locator: string } => {
     const [, scheme = '', locator = ''] = PROVIDER_REFERENCE.exec(target) ?? [];
@@ -52,13 +63,15 @@ export function createResolver(options: ResolverOptions): SecretResolver {
     return { provider, locator };
   };
   return {
-    async resolve(reference, signal) {
+    async resolve(reference, { signal, origins, onUse }) {
       const target = targetOf(reference, names);
       if (target === undefined) throw notMapped(reference);
       const { provider, locator } = find(target, reference);
+      await admit(target, origins, signal);
       const value = await provider.read(locator, signal);
       if (value === '') throw emptySecret(reference);
-      return protect(value);
+      onUse?.(target);
+      return protect(value, origins);
     },
     async replace(reference, value) {
       const target = targetOf(reference, names);

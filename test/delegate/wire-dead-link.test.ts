@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { ProxiedConnection } from '../support/fault-proxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
-import type { ScriptedConnection } from '../support/scripted-manager.ts';
+import type { ManagerScript, ScriptedConnection } from '../support/scripted-manager.ts';
 import { until } from '../support/until.ts';
 import { REF } from './frames.ts';
 import { waits, wiresUnderTest, type OnAWire } from './wire.ts';
@@ -10,7 +10,7 @@ import { waits, wiresUnderTest, type OnAWire } from './wire.ts';
 /** Links that are dead without saying so. Each is found, its slot comes back, and its task has one result. */
 
 const HEARTBEAT_MS = 50;
-/** The lease outlasts every reconnect on a busy machine: what becomes of a lost one is told elsewhere. */
+/** The lease outlasts every reconnect: what becomes of a lost one is told elsewhere. */
 const QUICK = { welcome: { heartbeatMs: HEARTBEAT_MS, leaseMs: 10_000 } };
 const second = { ...REF, attempt: 2 };
 
@@ -29,34 +29,63 @@ function results({ manager }: OnAWire) {
   return manager.connections.flatMap((connection) => connection.all('task.result'));
 }
 
+/** Once it waits for it. Back-off is drawn as 0 here, and a manual clock waits even for that. */
+async function dialsAgain(underTest: OnAWire, clock: ManualClock): Promise<void> {
+  const { accepted } = underTest.proxy;
+  await until('it waits', () => waits(underTest).length === accepted);
+  await clock.advance(0);
+  await until('it dials again', () => underTest.proxy.accepted > accepted);
+}
+
 describe('a wire on which nothing comes through any more', () => {
-  const start = wiresUnderTest();
+  const startWire = wiresUnderTest();
   leavesNothingOpen();
+
+  /** Time is in the hands of the test: by its own, two heartbeats could pass while a busy machine stands still. */
+  async function start(script: Partial<ManagerScript> = {}) {
+    const clock = new ManualClock();
+    const underTest = await startWire({ clock }, { ...QUICK, ...script });
+    return {
+      ...underTest,
+      clock,
+      /** Two heartbeats of silence, and the session that is made because of them. */
+      async nextAfterSilence(): Promise<ScriptedConnection> {
+        await clock.advance(2 * HEARTBEAT_MS);
+        await dialsAgain(underTest, clock);
+        return await underTest.manager.nextSession();
+      },
+    };
+  }
 
   for (const direction of DIRECTIONS) {
     for (const flow of BLACK_HOLES) {
-      it(`(${direction}, ${flow}) is found dead within two heartbeats of silence, and made anew`, async () => {
-        const { manager, proxy, log } = await start({}, QUICK);
+      it(`(${direction}, ${flow}) is found dead at the end of two heartbeats of silence, and made anew`, async () => {
+        const underTest = await start();
+        const { manager, proxy, log, clock } = underTest;
         const first = await manager.nextSession();
+        await clock.advance(HEARTBEAT_MS);
         await first.next('heartbeat');
-        const beats = first.all('heartbeat').length;
+        // Behind the acknowledgement: from it on the silence is counted.
+        await first.synchronise();
         proxy.latest[direction].flow = flow;
-        await manager.nextSession();
-        // Two, and one that a busy event loop found due in the very turn in which silence had lasted long enough.
-        expect(first.all('heartbeat').length - beats).to.be.at.most(3);
+        await clock.advance(2 * HEARTBEAT_MS - 1);
+        expect(log.join('')).not.to.include('heartbeats are not acknowledged');
+        await clock.advance(1);
+        await dialsAgain(underTest, clock);
         expect(log.join('')).to.include('heartbeats are not acknowledged');
+        await manager.nextSession();
       });
 
       for (const name of ['test.read', 'test.write']) {
         it(`(${direction}, ${flow}) right after the accept costs ${name} neither its slot nor its one result`, async () => {
-          const underTest = await start({}, { ...QUICK, ackAccepts: false });
-          const { manager, proxy, workshop } = underTest;
+          const underTest = await start({ ackAccepts: false });
+          const { manager, proxy, workshop, nextAfterSilence } = underTest;
           const first = await manager.nextSession();
           first.assign(REF, name);
           await first.next('task.accept');
           proxy.latest[direction].flow = flow;
           first.send({ type: 'accept.ack', ...REF });
-          const next = await manager.nextSession();
+          const next = await nextAfterSilence();
           expect(next.all('hello')[0]?.running).to.deep.equal([REF]);
           (await workshop.next()).finish('once');
           expect(await resultOn(next)).to.include({ ...REF, output: 'once' });
@@ -70,25 +99,30 @@ describe('a wire on which nothing comes through any more', () => {
   }
 
   it('leaves the delegate not ready for as long as there is no other', async () => {
-    const { manager, proxy, delegate } = await start({}, QUICK);
+    const underTest = await start();
+    const { manager, proxy, delegate, clock } = underTest;
     await manager.nextSession();
     proxy.door = 'refuse';
     proxy.latest.down.flow = 'discard';
+    await clock.advance(2 * HEARTBEAT_MS);
     await until('it is not ready', () => !delegate.readiness().ready);
-    await until('it has looked for another', () => proxy.accepted >= 5);
+    while (proxy.accepted < 5) await dialsAgain(underTest, clock);
     expect(delegate.readiness()).to.include({ ready: false, phase: 'connecting' });
     proxy.door = 'open';
+    await dialsAgain(underTest, clock);
     await manager.nextSession();
     expect(delegate.readiness().ready).to.equal(true);
   });
 
   it('in the middle of an assign loses the assign and nothing else: hello does not name it', async () => {
-    const { manager, proxy, workshop } = await start({}, QUICK);
+    const { manager, proxy, workshop, nextAfterSilence } = await start();
     const first = await manager.nextSession();
     const { down } = proxy.latest;
+    const passed = down.bytes;
     down.amidNextFrame(() => (down.flow = 'discard'));
     first.assign(REF, 'test.read');
-    const next = await manager.nextSession();
+    await until('half of it is through', () => down.bytes > passed);
+    const next = await nextAfterSilence();
     expect(next.all('hello')[0]?.running).to.deep.equal([]);
     next.assign(second, 'test.read');
     (await workshop.next()).finish();
@@ -97,28 +131,30 @@ describe('a wire on which nothing comes through any more', () => {
   });
 
   it('in the middle of a result has the whole result sent again', async () => {
-    const underTest = await start({}, QUICK);
-    const { manager, proxy, workshop } = underTest;
+    const underTest = await start();
+    const { manager, proxy, workshop, nextAfterSilence } = underTest;
     const first = await manager.nextSession();
     first.assign(REF, 'test.read');
     const work = await workshop.next();
     const { up } = proxy.latest;
+    const passed = up.bytes;
     up.amidNextFrame(() => (up.flow = 'stall'));
     work.finish('x'.repeat(10_000));
-    const next = await manager.nextSession();
-    await resultOn(next);
+    await until('half of it is through', () => up.bytes > passed);
+    await resultOn(await nextAfterSilence());
     expect(results(underTest)).to.have.lengthOf(1);
   });
 
   it('in the middle of a result and cut there has it sent again, too', async () => {
-    const underTest = await start({}, QUICK);
-    const { manager, proxy, workshop } = underTest;
+    const underTest = await start();
+    const { manager, proxy, workshop, clock } = underTest;
     const first = await manager.nextSession();
     first.assign(REF, 'test.read');
     const work = await workshop.next();
     const connection = proxy.latest;
     connection.up.after(5_000, () => connection.cut());
     work.finish('x'.repeat(10_000));
+    await dialsAgain(underTest, clock);
     await resultOn(await manager.nextSession());
     expect(results(underTest)).to.have.lengthOf(1);
   });
@@ -250,13 +286,21 @@ describe('a wire of poor quality', () => {
   }
 
   it('that is cut when idle for longer than a heartbeat is not disturbed', async () => {
-    const { manager, proxy } = await start({}, { welcome: { heartbeatMs: 100, leaseMs: 3_000 } });
+    const clock = new ManualClock();
+    const underTest = await start({ clock }, { welcome: { heartbeatMs: 100, leaseMs: 3_000 } });
+    const { manager, proxy } = underTest;
     const before = await manager.nextSession();
-    proxy.idleMs = 600;
+    proxy.clock = clock;
+    proxy.idleMs = 150;
     before.drop();
+    await dialsAgain(underTest, clock);
     const session = await manager.nextSession();
     // More than fit into the time after which a silent connection is cut.
-    await until('it has lived on', () => session.all('heartbeat').length > 8);
+    for (let seq = 0; seq < 8; seq += 1) {
+      await clock.advance(100);
+      await session.next('heartbeat');
+      await session.synchronise();
+    }
     expect(session.isOpen).to.equal(true);
   });
 

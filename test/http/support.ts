@@ -77,7 +77,13 @@ export class Listener implements AsyncDisposable {
 
 /** A client that may call loopback; nothing is shortened unless asked. */
 export function client(options: Partial<HttpClientOptions> = {}): HttpClient {
-  return new HttpClient({ guardUrl: () => {}, guardAddress: () => {}, userAgent: 'test/1', ...options });
+  return new HttpClient({
+    guardUrl: () => {},
+    guardRequest: () => {},
+    guardAddress: () => {},
+    userAgent: 'test/1',
+    ...options,
+  });
 }
 
 export function get(url: URL, request: Partial<HttpRequest> = {}): HttpRequest {

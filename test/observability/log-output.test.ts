@@ -146,11 +146,12 @@ describe('the output of the log', () => {
   describe('at the end of the process', () => {
     it('waits for a reader that is behind', () => {
       const output = new Output(0, 'EAGAIN');
-      output.roomAfterAttempts = 4;
+      // One more than are made before the first pause: how many pauses fit into its time is the machine's affair.
+      output.roomAfterAttempts = 2;
       const log = logTo(output);
       log.write('last words\n');
       log.flushSync();
-      expect(output).to.include({ text: 'last words\n', attempts: 5 });
+      expect(output).to.include({ text: 'last words\n', attempts: 3 });
     });
 
     it('does not wait for ever for one that reads no more', () => {

@@ -132,6 +132,7 @@ export async function run(reportCase: ReportCase, task: TaskName): Promise<Endin
 function impatientClient(timeouts: NonNullable<ReportCase['timeouts']>): HttpClient {
   return new HttpClient({
     guardUrl: () => {},
+    guardRequest: () => {},
     guardAddress: () => {},
     userAgent: 'servicenow-delegate/1.2.3',
     ...timeouts,

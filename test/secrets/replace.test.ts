@@ -22,6 +22,7 @@ describe('replacing a secret', () => {
       directory: folder,
       names,
       writable,
+      admit: () => Promise.resolve(),
       protect: (value) => new Secret(value),
       log: { info: () => {}, warn: (fields) => told.push(fields) },
     });
@@ -38,7 +39,10 @@ describe('replacing a secret', () => {
   it('puts the new value in its place, whole, and leaves nothing beside it', async () => {
     const store = secrets(['file:oidc/rt']);
     expect(await store.replace('file:oidc/rt', NEW)).to.equal(true);
-    const resolved = await store.resolve('file:oidc/rt', new AbortController().signal);
+    const resolved = await store.resolve('file:oidc/rt', {
+      signal: new AbortController().signal,
+      origins: [],
+    });
     expect(resolved.reveal()).to.equal(NEW.reveal());
     expect(await readdir(join(folder, 'oidc'))).to.deep.equal(['rt']);
     expect(told).to.deep.equal([]);

@@ -69,11 +69,12 @@ describe('a secret reference', () => {
       directory,
       names: {},
       writable: [],
+      admit: () => Promise.resolve(),
       log: SILENT,
       protect: (value) => new Redactor().register(value),
       ...options,
     });
-    const secret = await secrets.resolve(reference, AbortSignal.timeout(5_000));
+    const secret = await secrets.resolve(reference, { signal: AbortSignal.timeout(5_000), origins: [] });
     return secret.reveal();
   }
 
@@ -274,12 +275,13 @@ describe('a secret reference', () => {
       directory,
       names: {},
       writable: [],
+      admit: () => Promise.resolve(),
       log: SILENT,
       protect: (value) => new Redactor().register(value),
     });
     const reason = new Error('the task was cancelled');
     const outcome = await secrets
-      .resolve('file:plain', AbortSignal.abort(reason))
+      .resolve('file:plain', { signal: AbortSignal.abort(reason), origins: [] })
       .catch((error: unknown) => error);
     expect(outcome).to.equal(reason);
   });

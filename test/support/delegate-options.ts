@@ -22,6 +22,7 @@ export function delegateOptions(
     capabilities: [],
     taskSigningKeys: undefined,
     requireSignedTasks: false,
+    policyHash: null,
     shutdownGraceMs: 25_000,
     outboxLimits: ROOMY,
     openJournal: () => Promise.resolve(memoryJournal()),

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { systemCode } from '../../src/kit/errors.ts';
 import { FaultProxy, httpAnswer, type ProxiedConnection } from './fault-proxy.ts';
 import { listenOnLoopback } from './listen.ts';
+import { ManualClock } from './manual-clock.ts';
 import { leavesNothingOpen } from './open-handles.ts';
 import { turn, until, within } from './until.ts';
 
@@ -214,16 +215,19 @@ describe('the fault proxy', () => {
   });
 
   it('cuts a connection on which no byte comes, and no other', async () => {
+    const clock = new ManualClock();
+    proxy.clock = clock;
     proxy.idleMs = 100;
     const { client, target } = await pair();
     const busy = await pair();
-    const talk = setInterval(() => busy.client.socket.write('.'), 10);
-    try {
-      await Promise.all([endIs(client, 'by RST'), endIs(target, 'by RST')]);
-    } finally {
-      clearInterval(talk);
-    }
+    await clock.advance(99);
+    busy.client.socket.write('.');
+    await textIs(busy.target, '.');
+    await clock.advance(99);
+    await Promise.all([endIs(client, 'by RST'), endIs(target, 'by RST')]);
     expect(busy.client.ended).to.equal(undefined);
+    await clock.advance(1);
+    await Promise.all([endIs(busy.client, 'by RST'), endIs(busy.target, 'by RST')]);
   });
 
   it('refuses, closes, or says nothing, without a word to the target', async () => {
@@ -267,7 +271,7 @@ describe('the fault proxy', () => {
       client.socket.write('a question');
       target.socket.write('an answer');
       for (let turns = 0; turns < 20; turns += 1) await turn();
-      await within('the end', proxy[Symbol.asyncDispose](), 1_000);
+      await within('the end', proxy[Symbol.asyncDispose]());
       proxy = await FaultProxy.start();
     });
   }

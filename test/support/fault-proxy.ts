@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { deferred } from '../../src/kit/flow.ts';
+import { systemClock, type Clock, type Timer } from '../../src/kit/time.ts';
 import { listenOnLoopback } from './listen.ts';
 import { reset } from './reset.ts';
 import { turn } from './until.ts';
@@ -144,7 +145,8 @@ export class ProxiedConnection {
   readonly #target: Socket;
   readonly #targetPort: number;
   readonly #torn = new AbortController();
-  readonly #idle: NodeJS.Timeout | undefined;
+  readonly #idle: { readonly ms: number; readonly clock: Clock } | undefined;
+  #idleTimer: Timer | undefined;
   /** Delegate to manager. */
   readonly up: Lane;
   /** Manager to delegate. */
@@ -154,14 +156,20 @@ export class ProxiedConnection {
   /** Resolves when both sockets are gone; never rejects. */
   readonly closed: Promise<void>;
 
-  constructor(client: Socket, target: Socket, targetPort: number, idleMs: number | undefined) {
+  constructor(
+    client: Socket,
+    target: Socket,
+    targetPort: number,
+    idle: { readonly ms: number; readonly clock: Clock } | undefined,
+  ) {
     this.#client = client;
     this.#target = target;
     this.#targetPort = targetPort;
-    if (idleMs !== undefined) this.#idle = setTimeout(() => this.cut(), idleMs);
-    const onBytes = (): unknown => this.#idle?.refresh();
+    this.#idle = idle;
+    const onBytes = (): void => this.#awaitBytes();
     this.up = new Lane(client, target, this.#torn.signal, onBytes);
     this.down = new Lane(target, client, this.#torn.signal, onBytes);
+    this.#awaitBytes();
     this.clientClosed = goneOf(client);
     this.closed = this.#close();
   }
@@ -196,13 +204,19 @@ export class ProxiedConnection {
     }
   }
 
+  #awaitBytes(): void {
+    this.#idleTimer?.cancel();
+    if (this.#torn.signal.aborted) return;
+    this.#idleTimer = this.#idle?.clock.after(this.#idle.ms, () => this.cut());
+  }
+
   async #close(): Promise<void> {
     await Promise.all([this.clientClosed, goneOf(this.#target)]);
     this.#tear();
   }
 
   #tear(): void {
-    clearTimeout(this.#idle);
+    this.#idleTimer?.cancel();
     this.up.flow = 'discard';
     this.down.flow = 'discard';
     this.#torn.abort();
@@ -224,6 +238,8 @@ export class FaultProxy implements AsyncDisposable {
   arrange: (connection: ProxiedConnection) => void = () => {};
   /** New connections are cut when no byte came for so long in either direction, as load balancers do. */
   idleMs: number | undefined;
+  /** Measures `idleMs` of new connections. */
+  clock: Clock = systemClock;
   /** Where new connections go. A test whose manager must know the proxy's address sets it later. */
   targetPort: number;
   #port = 0;
@@ -281,7 +297,9 @@ export class FaultProxy implements AsyncDisposable {
   #forward(client: Socket): void {
     const target = connect({ port: this.targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     this.#own(target);
-    const connection = new ProxiedConnection(client, target, this.targetPort, this.idleMs);
+    const { idleMs, clock } = this;
+    const idle = idleMs === undefined ? undefined : { ms: idleMs, clock };
+    const connection = new ProxiedConnection(client, target, this.targetPort, idle);
     this.connections.push(connection);
     this.arrange(connection);
     this.#follow(connection.run());

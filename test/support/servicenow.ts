@@ -19,7 +19,8 @@ import { HttpClient } from '../../src/http/client.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, type Secret } from '../../src/kit/secret.ts';
 import { systemClock, type Clock } from '../../src/kit/time.ts';
-import { assertAddress, assertDestination } from '../../src/policy/destination.ts';
+import { defaultPolicy } from '../../src/policy/policy.ts';
+import { assertSecretsStay } from '../../src/policy/secret-bounds.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
 import { createResolver, secretNotFound } from '../../src/secrets/resolver.ts';
 import { listenOnLoopback } from './listen.ts';
@@ -58,11 +59,12 @@ interface SurroundingsOptions {
 export function surroundings(options: SurroundingsOptions = {}): Surroundings {
   const rules = { allowLoopback: options.allowLoopback ?? true };
   const redactor = new Redactor();
-  const protect = (value: string): Secret => redactor.register(value);
+  const policy = defaultPolicy(rules);
   const secrets = new Map<string, string>();
   const http = new HttpClient({
-    guardUrl: (url) => assertDestination(url, 'request', rules),
-    guardAddress: (address) => assertAddress(address, 'request', rules),
+    guardUrl: (url) => policy.assertUrl(url),
+    guardRequest: (exchange) => assertSecretsStay(exchange, redactor),
+    guardAddress: (address) => policy.assertAddress(address),
     userAgent: 'servicenow-delegate/1.2.3',
     ...(options.answerTimeoutMs === undefined ? {} : { answerTimeoutMs: options.answerTimeoutMs }),
   });
@@ -91,7 +93,8 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
         providers: { test: provider },
         names: {},
         writable: options.writable ?? [],
-        protect,
+        admit: (name, origins, signal) => policy.admitSecret(name, origins, signal),
+        protect: (value, origins) => redactor.register(value, { origins }),
         log: { info: () => {}, warn: () => {} },
       }),
       kept: options.keptIn ?? {
@@ -100,10 +103,10 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
         forget: (name) => Promise.resolve(void kept.delete(name)),
       },
       clock: options.clock ?? systemClock,
-      assertAllowed: (url, purpose) => assertDestination(url, purpose, rules),
+      policy,
       // No jitter: a retry that no server asked to delay comes at once.
       random: () => 0,
-      protect,
+      protect: (value, origins) => redactor.register(value, { origins }),
       scrub: (text) => redactor.scrub(text),
       delegate: { id: () => 'delegate-1', name: 'test delegate', version: '1.2.3' },
     },
@@ -132,6 +135,7 @@ export function taskContext(
     log: { debug: keep, info: keep, warn: keep },
     fence: () => {},
     progress: (message) => void progressed.push(message),
+    usedSecret: () => {},
     logged,
     progressed,
   };

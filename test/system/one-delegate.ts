@@ -175,24 +175,17 @@ export class SlowServiceNow implements AsyncDisposable {
   }
 }
 
-/** A token server that takes its time, and replaces the refresh token with each answer. */
+/** A token server that answers when the test says so, and replaces the refresh token with each answer. */
 export class SlowTokenServer implements AsyncDisposable {
-  readonly #server: Server;
+  readonly #server: Server = createServer((request, response) => {
+    request.resume();
+    this.#held.push(response);
+  });
+  readonly #held: ServerResponse[] = [];
   url = '';
 
-  private constructor(answerAfterMs: number, onAnswer: () => void) {
-    this.#server = createServer((request, response) => {
-      request.resume();
-      setTimeout(() => {
-        onAnswer();
-        response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify(ROTATED));
-      }, answerAfterMs);
-    });
-  }
-
-  static async start(answerAfterMs: number, onAnswer: () => void): Promise<SlowTokenServer> {
-    const server = new SlowTokenServer(answerAfterMs, onAnswer);
+  static async start(): Promise<SlowTokenServer> {
+    const server = new SlowTokenServer();
     server.url = `http://127.0.0.1:${await listenOnLoopback(server.#server)}`;
     return server;
   }
@@ -212,6 +205,14 @@ export class SlowTokenServer implements AsyncDisposable {
     const connector = { name: 'test', identifier: 'test', type: 'ServiceNow', spec };
     connection.assign(ref, 'servicenow.connector.validate', { input: { connector } });
     await within('the token server to be asked', asked, PROCESS_DEADLINE_MS);
+  }
+
+  /** Answers everything so far. */
+  answer(): void {
+    for (const response of this.#held.splice(0)) {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(ROTATED));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { composeConnectors } from '../../compose.ts';
+import { composeConnectors, policyOf } from '../../compose.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import type { CommandFlags } from '../../config/flags.ts';
 import { loadLocalConfiguration, type LoadedLocalConfiguration } from '../../config/local.ts';
@@ -171,6 +171,7 @@ async function perform(
   });
   await using wired = composeConnectors({
     configuration,
+    policy: policyOf(configuration),
     connectors: connectors.map(
       (define): DefineConnector =>
         (deps) =>

@@ -48,9 +48,10 @@ export async function runTask(
     log,
     fence: () => {},
     progress: onProgress,
+    usedSecret: () => {},
   };
   let answer: unknown;
-  const watched: PreparedTask = { run: async (given) => (answer = await prepared.run(given)) };
+  const watched: PreparedTask = { ...prepared, run: async (given) => (answer = await prepared.run(given)) };
   try {
     const fate = { effect: task.effect, stopReason, redactor };
     const outcome = await untilAborted(run(watched, context, fate), signal);

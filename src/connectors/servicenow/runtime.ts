@@ -1,8 +1,9 @@
 import { DelegateError, errorsOf, type ErrorKinds } from '../../kit/errors.ts';
 import type { Secret } from '../../kit/secret.ts';
+import type { TokenReceiver } from '../../oauth/token-response.ts';
 import { TokenSource } from '../../oauth/token-source.ts';
 import type { ConnectorDeps, TaskContext } from '../connector.ts';
-import { authMethod, type BoundAuth } from './auth/index.ts';
+import { authMethod } from './auth/index.ts';
 import type { Authentication, AuthDeps, ResolvedSecrets, SecretField } from './auth/method.ts';
 import { createRefreshTokens } from './auth/refresh-tokens.ts';
 import { ServiceNowClient } from './client.ts';
@@ -19,7 +20,7 @@ export interface ServiceNowRuntime {
   readonly guard: CredentialGuard;
   readonly tickets: TicketReader;
   readonly readableFields: ReadableFields;
-  readonly auth: Omit<AuthDeps, 'connector'>;
+  readonly auth: Omit<AuthDeps, 'connector' | 'protect'>;
 }
 
 export interface RuntimeOptions {
@@ -40,44 +41,59 @@ export function createRuntime(deps: ConnectorDeps, options: RuntimeOptions): Ser
       clock: deps.clock,
       tokens: new TokenSource({ clock, random }),
       refreshTokens: createRefreshTokens({ clock, secrets: deps.secrets, kept: deps.kept }),
-      protect: deps.protect,
       scrub: deps.scrub,
     },
   };
 }
 
-/** Refuses a connector whose addresses this delegate may not call, before any secret of it is touched. */
-export function assertConnectorAllowed(connector: ConnectorSettings, deps: ConnectorDeps): void {
-  const { serviceNowUrl, auth } = connector.spec;
-  deps.assertAllowed(new URL(serviceNowUrl.baseUrl), 'connector.spec.serviceNowUrl');
-  if (auth.type === 'AdfsClientCredentialsWithCertificate') {
-    deps.assertAllowed(auth.spec.adfsUrl, 'connector.spec.auth.spec.adfsUrl');
-  }
-  if (auth.type === 'RefreshTokenGrantType') {
-    deps.assertAllowed(auth.spec.tokenUrl, 'connector.spec.auth.spec.tokenUrl');
-  }
+/** The rules that allow this; throws a `policy` error before any secret of the connector is touched. */
+export function authorizeConnector(
+  { spec: { serviceNowUrl, auth } }: ConnectorSettings,
+  task: { readonly name: string; readonly tables: readonly string[] },
+  { policy }: ConnectorDeps,
+): readonly string[] {
+  return policy.authorize({
+    task: task.name,
+    tables: task.tables,
+    instance: new URL(serviceNowUrl.baseUrl),
+    instanceField: 'connector.spec.serviceNowUrl',
+    tokenServer: authMethod(auth).tokenEndpoint,
+    tokenServerField: `connector.spec.auth.spec.${auth.type === 'RefreshTokenGrantType' ? 'tokenUrl' : 'adfsUrl'}`,
+  });
+}
+
+/** The origins that stand for who may receive what of this connector. */
+function originsOf({ spec }: ConnectorSettings, receivers: readonly TokenReceiver[]): string[] {
+  const { tokenEndpoint } = authMethod(spec.auth);
+  const instance = new URL(spec.serviceNowUrl.baseUrl);
+  return receivers.flatMap((receiver) => {
+    const url = receiver === 'resource-server' ? instance : tokenEndpoint;
+    return url === undefined ? [] : [url.origin];
+  });
 }
 
 /** The secrets of an authentication; rejects as soon as one is not to be had. */
 async function resolveSecrets(
-  auth: BoundAuth,
+  connector: ConnectorSettings,
   deps: ConnectorDeps,
-  signal: AbortSignal,
+  context: TaskContext,
 ): Promise<ResolvedSecrets> {
+  const fields = authMethod(connector.spec.auth).secretFields;
   const entries = await Promise.all(
-    auth.secretFields.map(async (field) => [field.field, await resolveOne(field, deps, signal)] as const),
+    fields.map(async (field) => [field.field, await resolveOne(field, connector, deps, context)] as const),
   );
   return new Map(entries);
 }
 
 /** The secrets that are to be had, and why each of the others is not: for whoever has to set them right. */
 export async function findSecrets(
-  auth: BoundAuth,
+  connector: ConnectorSettings,
   deps: ConnectorDeps,
-  signal: AbortSignal,
+  context: TaskContext,
 ): Promise<{ secrets: ResolvedSecrets; failures: readonly unknown[] }> {
+  const fields = authMethod(connector.spec.auth).secretFields;
   const outcomes = await Promise.allSettled(
-    auth.secretFields.map(async (field) => [field.field, await resolveOne(field, deps, signal)] as const),
+    fields.map(async (field) => [field.field, await resolveOne(field, connector, deps, context)] as const),
   );
   return {
     secrets: new Map(outcomes.flatMap((found) => (found.status === 'fulfilled' ? [found.value] : []))),
@@ -87,12 +103,18 @@ export async function findSecrets(
 
 /** The resolver knows the reference; only here is it known which field it stood in. */
 async function resolveOne(
-  { field, reference }: SecretField,
+  { field, reference, goesTo }: SecretField,
+  connector: ConnectorSettings,
   deps: ConnectorDeps,
-  signal: AbortSignal,
+  context: TaskContext,
 ): Promise<Secret> {
+  const origins = originsOf(connector, goesTo);
   try {
-    return await deps.secrets.resolve(reference, signal);
+    return await deps.secrets.resolve(reference, {
+      signal: context.signal,
+      origins,
+      onUse: (name) => context.usedSecret(name, origins),
+    });
   } catch (thrown) {
     if (!(thrown instanceof DelegateError)) throw thrown;
     throw thrown.retold({
@@ -108,7 +130,7 @@ export async function openClient(
   runtime: ServiceNowRuntime,
   context: TaskContext,
 ): Promise<{ client: ServiceNowClient; authentication: Authentication }> {
-  const secrets = await resolveSecrets(authMethod(connector.spec.auth), runtime.deps, context.signal);
+  const secrets = await resolveSecrets(connector, runtime.deps, context);
   const authentication = openAuthentication(connector, secrets, runtime);
   return { client: clientFor(connector, authentication, runtime), authentication };
 }
@@ -116,9 +138,13 @@ export async function openClient(
 export function openAuthentication(
   connector: ConnectorSettings,
   secrets: ResolvedSecrets,
-  { auth }: ServiceNowRuntime,
+  { auth, deps }: ServiceNowRuntime,
 ): Authentication {
-  return authMethod(connector.spec.auth).open(secrets, { ...auth, connector: ownerOf(connector) });
+  return authMethod(connector.spec.auth).open(secrets, {
+    ...auth,
+    protect: (value, goesTo) => deps.protect(value, originsOf(connector, [goesTo])),
+    connector: ownerOf(connector),
+  });
 }
 
 /**

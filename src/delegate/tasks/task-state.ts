@@ -49,6 +49,8 @@ export class TaskEntry {
   /** It waits for the end of the attempt before it, and has no code of its own to run yet. */
   isBlocked = false;
   state: TaskState = { at: 'accepting' };
+  /** By the customer's name for each secret that it was given, where that may have gone. */
+  readonly secretsUsed = new Map<string, ReadonlySet<string>>();
 
   constructor(fields: { ref: TaskRef; name: string; effect: TaskEffect; receivedAt: number }) {
     this.ref = fields.ref;
@@ -64,6 +66,10 @@ export class TaskEntry {
     entry.state = { at: 'finished', result };
     entry.ended.resolve();
     return entry;
+  }
+
+  usedSecret(name: string, origins: readonly string[]): void {
+    this.secretsUsed.set(name, new Set([...(this.secretsUsed.get(name) ?? []), ...origins]));
   }
 
   get signal(): AbortSignal {

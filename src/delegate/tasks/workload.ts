@@ -333,6 +333,7 @@ export class Workload {
           message: redactor.scrub(message),
         });
       },
+      usedSecret: (name, origins) => entry.usedSecret(name, origins),
     };
   }
 

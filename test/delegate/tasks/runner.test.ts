@@ -77,6 +77,7 @@ describe('running a task', () => {
       log: pino({ level: 'silent' }),
       fence: () => {},
       progress: () => {},
+      usedSecret: () => {},
     };
     const prepared: PreparedTask = { run: work };
     return await run(prepared, context, { effect: 'reads', stopReason: () => reason, redactor });

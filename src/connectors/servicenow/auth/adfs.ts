@@ -5,11 +5,19 @@ import { certificateExpiresSoon } from '../../../oauth/key-material-error.ts';
 import { readKeyMaterial, type KeyMaterial } from '../../../oauth/key-material.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
 import { bearerAuthorization, forgetRefused } from './bearer.ts';
-import { fieldsOf, required, type AuthMethod } from './method.ts';
+import { fieldsOf, required, type AuthMethod, type SecretReceivers } from './method.ts';
+
+const RECEIVERS: SecretReceivers<'AdfsClientCredentialsWithCertificate'> = {
+  resourceIdRef: ['authorization-server', 'resource-server'],
+  clientIdRef: ['authorization-server', 'resource-server'],
+  certificateRef: [],
+  privateKeyRef: [],
+  passphraseRef: [],
+};
 
 /** AD FS client credentials with a certificate: a signed assertion (RFC 7523) is exchanged for a bearer. */
 export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
-  secretFields: (auth) => fieldsOf(auth.spec),
+  secretFields: (auth) => fieldsOf(auth.spec, RECEIVERS),
   tokenEndpoint: (auth) => auth.spec.adfsUrl,
   signsWithKey: true,
   open(auth, secrets, deps) {

@@ -1,5 +1,5 @@
 import { Secret } from '../../../kit/secret.ts';
-import { protectToken } from '../../../oauth/token-response.ts';
+import { protectToken, type ProtectToken } from '../../../oauth/token-response.ts';
 import type { TokenSource } from '../../../oauth/token-source.ts';
 import type { Authorization } from './method.ts';
 
@@ -9,9 +9,11 @@ import type { Authorization } from './method.ts';
  */
 export function bearerAuthorization(
   tokens: { bearer: Secret; accessToken: Secret },
-  protect: (value: string) => Secret,
+  protect: ProtectToken,
 ): Authorization {
-  for (const token of new Set([tokens.bearer, tokens.accessToken])) protectToken(token.reveal(), protect);
+  for (const token of new Set([tokens.bearer, tokens.accessToken])) {
+    protectToken(token.reveal(), 'resource-server', protect);
+  }
   // The header as a whole is not registered: the token in it is, and a second value would only push out a third.
   return { header: new Secret(`Bearer ${tokens.bearer.reveal()}`), ...tokens };
 }

@@ -1,4 +1,5 @@
 import type { KeyMaterial } from '../../../oauth/key-material.ts';
+import type { ProtectToken, TokenReceiver } from '../../../oauth/token-response.ts';
 import type { TokenSource } from '../../../oauth/token-source.ts';
 import type { DelegateError } from '../../../kit/errors.ts';
 import type { HttpSend } from '../../../kit/http-exchange.ts';
@@ -13,7 +14,7 @@ export interface AuthDeps {
   clock: Clock;
   tokens: TokenSource;
   refreshTokens: RefreshTokens;
-  protect: (value: string) => Secret;
+  protect: ProtectToken;
   scrub: (text: string) => string;
   /** Whose tokens they are; a part of every token's key, so that no two connectors share one. */
   connector: string;
@@ -23,7 +24,16 @@ export interface AuthDeps {
 export interface SecretField {
   field: string;
   reference: string;
+  goesTo: readonly TokenReceiver[];
 }
+
+/**
+ * Who may be sent the secret of each field. A client id and a resource go to both, because tokens name them. What
+ * signs goes to nobody.
+ */
+export type SecretReceivers<T extends AuthType> = Readonly<
+  Record<Extract<keyof AuthOf<T>['spec'], `${string}Ref`>, readonly TokenReceiver[]>
+>;
 
 export type ResolvedSecrets = ReadonlyMap<string, Secret>;
 
@@ -73,8 +83,12 @@ export function required(secrets: ResolvedSecrets, field: string): Secret {
 }
 
 /** Leaves out fields that are not given. */
-export function fieldsOf(spec: Readonly<Record<string, unknown>>): SecretField[] {
-  return Object.entries(spec).flatMap(([field, reference]) =>
-    field.endsWith('Ref') && typeof reference === 'string' ? [{ field, reference }] : [],
-  );
+export function fieldsOf(
+  spec: Readonly<Record<string, unknown>>,
+  receivers: Readonly<Record<string, readonly TokenReceiver[]>>,
+): SecretField[] {
+  return Object.entries(receivers).flatMap(([field, goesTo]) => {
+    const reference = spec[field];
+    return typeof reference === 'string' ? [{ field, reference, goesTo }] : [];
+  });
 }

@@ -4,12 +4,18 @@ import { tokenError } from '../../../oauth/token-errors.ts';
 import { protectToken, type TokenAnswer } from '../../../oauth/token-response.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
 import { bearerAuthorization, forgetRefused } from './bearer.ts';
-import { fieldsOf, required, type AuthMethod } from './method.ts';
+import { fieldsOf, required, type AuthMethod, type SecretReceivers } from './method.ts';
 import type { Redeem } from './refresh-tokens.ts';
+
+const RECEIVERS: SecretReceivers<'RefreshTokenGrantType'> = {
+  clientIdRef: ['authorization-server', 'resource-server'],
+  clientSecretRef: ['authorization-server'],
+  refreshTokenRef: ['authorization-server'],
+};
 
 /** OIDC refresh token (RFC 6749, section 6): exchanged for a bearer whenever the last one has run out. */
 export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
-  secretFields: (auth) => fieldsOf(auth.spec),
+  secretFields: (auth) => fieldsOf(auth.spec, RECEIVERS),
   tokenEndpoint: (auth) => auth.spec.tokenUrl,
   signsWithKey: false,
   open(auth, secrets, deps) {
@@ -23,7 +29,7 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
 
     const redeem: Redeem = (current, signal) => {
       // Once more: the newest one may have been in memory for long, and what is registered is bounded.
-      const newest = protectToken(current.reveal(), protect);
+      const newest = protectToken(current.reveal(), 'authorization-server', protect);
       return redeemRefreshToken(
         { endpoint, clientId, clientSecret, refreshToken: newest, scope },
         { send, protect, scrub, signal },

@@ -175,8 +175,9 @@ export function createRefreshTokens(deps: {
 
   /** With what stands in the customer's store now; undefined if it can't be read. */
   async function resolveNow(holding: RefreshTokenHolding): Promise<RefreshTokenHolding | undefined> {
+    const use = { signal: new AbortController().signal, origins: [holding.endpoint.origin] };
     try {
-      return { ...holding, stored: await secrets.resolve(holding.reference, new AbortController().signal) };
+      return { ...holding, stored: await secrets.resolve(holding.reference, use) };
     } catch {
       // Whoever needs the secret next resolves it, and tells of the failure then.
       return undefined;

@@ -8,12 +8,14 @@ import { approvalCriteriaSchema, rejectionCriteriaSchema } from '../approval/cri
 import { decide, fieldsNeeded } from '../approval/decide.ts';
 import { fieldMissing, shownOf, type TicketFields } from '../approval/ticket.ts';
 import { ticketWarnings, WARNING_FIELDS } from '../approval/warnings.ts';
-import { assertConnectorAllowed, openClient, settingsWarnings, type ServiceNowRuntime } from '../runtime.ts';
+import { authorizeConnector, openClient, settingsWarnings, type ServiceNowRuntime } from '../runtime.ts';
 import { connectorSchema } from '../schema.ts';
 import { ticketSchema } from '../tickets/ticket-name.ts';
 
 /** What the summary shows of every ticket, criteria or not. */
 const SUMMARY_FIELDS = ['number', 'sys_id', 'sys_updated_on'] as const;
+
+const NAME = 'servicenow.approval.check';
 
 const inputSchema = z.object({
   connector: connectorSchema,
@@ -67,12 +69,13 @@ export const approvalAnswerSchema = z.object({
 /** One look at a ticket: approve, reject, or wait. Reads only. */
 export function approvalCheck(runtime: ServiceNowRuntime): TaskType {
   return defineTask({
-    name: 'servicenow.approval.check',
+    name: NAME,
     version: 1,
     effect: 'reads',
     input: inputSchema,
     output: approvalAnswerSchema,
-    authorize: ({ connector }) => assertConnectorAllowed(connector, runtime.deps),
+    authorize: ({ connector, ticket }) =>
+      authorizeConnector(connector, { name: NAME, tables: [ticket.type] }, runtime.deps),
     async run(input, context) {
       const { connector, ticket } = input;
       const question = {

@@ -5,7 +5,7 @@ import { wireErrorSchema } from '../../../protocol/messages.ts';
 import { defineTask, type TaskContext, type TaskType } from '../../connector.ts';
 import { authMethod } from '../auth/index.ts';
 import {
-  assertConnectorAllowed,
+  authorizeConnector,
   clientFor,
   openAuthentication,
   settingsWarnings,
@@ -20,6 +20,8 @@ import { checkNetwork } from '../validation/network.ts';
 import { checkKeyMaterial, checkSecrets } from '../validation/secrets.ts';
 import { summaryOf, type Suspicion } from '../validation/summary.ts';
 import { checkToken } from '../validation/token.ts';
+
+const NAME = 'servicenow.connector.validate';
 
 const checkSchema = z.object({
   id: z.enum(CHECK_IDS),
@@ -46,12 +48,12 @@ export const validationAnswerSchema = z.object({
  */
 export function validateConnector(runtime: ServiceNowRuntime): TaskType {
   return defineTask({
-    name: 'servicenow.connector.validate',
+    name: NAME,
     version: 1,
     effect: 'reads',
     input: z.object({ connector: connectorSchema }),
     output: validationAnswerSchema,
-    authorize: ({ connector }) => assertConnectorAllowed(connector, runtime.deps),
+    authorize: ({ connector }) => authorizeConnector(connector, { name: NAME, tables: [] }, runtime.deps),
     async run({ connector }, context) {
       const { delegate, scrub } = runtime.deps;
       using list = new CheckList(context);
@@ -92,7 +94,7 @@ async function check(
   const witness = witnessClocks(deps.http.send, clock);
   const watched = sendingBy(witness.send, runtime);
 
-  const secrets = await checkSecrets(method, watched, list);
+  const secrets = await checkSecrets(connector, watched, list);
   const opened = secrets && openAuthentication(connector, secrets, watched);
   const keyed = await checkKeyMaterial(method, opened, list);
   const urls = tokenEndpoint === undefined ? [instance] : [instance, tokenEndpoint];

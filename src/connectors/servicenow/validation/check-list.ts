@@ -60,6 +60,7 @@ export class CheckList implements Disposable {
       log,
       fence: () => task.fence(),
       progress: (message) => task.progress(message),
+      usedSecret: (name, origins) => task.usedSecret(name, origins),
     };
   }
 

@@ -2,18 +2,19 @@ import { certificateFacts } from '../../../oauth/key-material.ts';
 import type { BoundAuth } from '../auth/index.ts';
 import type { Authentication, ResolvedSecrets } from '../auth/method.ts';
 import { findSecrets, type ServiceNowRuntime } from '../runtime.ts';
+import type { ConnectorSettings } from '../schema.ts';
 import type { CheckList } from './check-list.ts';
 
 /** The secrets, if all of them are there. Every reference that leads nowhere is an error of its own. */
 export async function checkSecrets(
-  method: BoundAuth,
+  connector: ConnectorSettings,
   { deps }: ServiceNowRuntime,
   list: CheckList,
 ): Promise<ResolvedSecrets | undefined> {
-  return await list.run('secrets', 'Secrets resolve', async ({ signal }) => {
-    const { secrets, failures } = await findSecrets(method, deps, signal);
+  return await list.run('secrets', 'Secrets resolve', async (context) => {
+    const { secrets, failures } = await findSecrets(connector, deps, context);
     if (failures.length > 0) return { value: undefined, failures };
-    return { value: secrets, detail: `${secrets.size} of ${method.secretFields.length}` };
+    return { value: secrets, detail: `${secrets.size} of ${secrets.size}` };
   });
 }
 

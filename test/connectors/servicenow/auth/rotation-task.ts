@@ -36,11 +36,12 @@ export async function runTask(order: Order): Promise<unknown> {
     directory: join(home, 'secrets'),
     names: {},
     writable,
+    admit: () => Promise.resolve(),
     protect,
     log,
   });
   const secrets: SecretsPort = {
-    resolve: (reference, signal) => real.resolve(reference, signal),
+    resolve: (reference, use) => real.resolve(reference, use),
     async replace(reference, value) {
       const done = await real.replace(reference, value);
       if (done) reached('replaced');
