@@ -5,7 +5,7 @@ import { leavesNothingOpen } from '../support/open-handles.ts';
 import type { ManagerScript, ScriptedConnection } from '../support/scripted-manager.ts';
 import { until } from '../support/until.ts';
 import { REF } from './frames.ts';
-import { waits, wiresUnderTest, type OnAWire } from './wire.ts';
+import { redialling, waits, wiresUnderTest, type OnAWire } from './wire.ts';
 
 /** Links that are dead without saying so. Each is found, its slot comes back, and its task has one result. */
 
@@ -29,29 +29,23 @@ function results({ manager }: OnAWire) {
   return manager.connections.flatMap((connection) => connection.all('task.result'));
 }
 
-/** Once it waits for it. Back-off is drawn as 0 here, and a manual clock waits even for that. */
-async function dialsAgain(underTest: OnAWire, clock: ManualClock): Promise<void> {
-  const { accepted } = underTest.proxy;
-  await until('it waits', () => waits(underTest).length === accepted);
-  await clock.advance(0);
-  await until('it dials again', () => underTest.proxy.accepted > accepted);
-}
-
 describe('a wire on which nothing comes through any more', () => {
   const startWire = wiresUnderTest();
   leavesNothingOpen();
 
   /** Time is in the hands of the test: by its own, two heartbeats could pass while a busy machine stands still. */
-  async function start(script: Partial<ManagerScript> = {}) {
+  async function start(script: Partial<ManagerScript> = {}, random = 0) {
     const clock = new ManualClock();
-    const underTest = await startWire({ clock }, { ...QUICK, ...script });
+    const underTest = await startWire({ clock, random: () => random }, { ...QUICK, ...script });
+    const redial = redialling(underTest, clock);
     return {
       ...underTest,
       clock,
+      redial,
       /** Two heartbeats of silence, and the session that is made because of them. */
-      async nextAfterSilence(): Promise<ScriptedConnection> {
+      nextAfterSilence: async (): Promise<ScriptedConnection> => {
         await clock.advance(2 * HEARTBEAT_MS);
-        await dialsAgain(underTest, clock);
+        await redial();
         return await underTest.manager.nextSession();
       },
     };
@@ -60,8 +54,7 @@ describe('a wire on which nothing comes through any more', () => {
   for (const direction of DIRECTIONS) {
     for (const flow of BLACK_HOLES) {
       it(`(${direction}, ${flow}) is found dead at the end of two heartbeats of silence, and made anew`, async () => {
-        const underTest = await start();
-        const { manager, proxy, log, clock } = underTest;
+        const { manager, proxy, log, clock, redial } = await start();
         const first = await manager.nextSession();
         await clock.advance(HEARTBEAT_MS);
         await first.next('heartbeat');
@@ -71,7 +64,7 @@ describe('a wire on which nothing comes through any more', () => {
         await clock.advance(2 * HEARTBEAT_MS - 1);
         expect(log.join('')).not.to.include('heartbeats are not acknowledged');
         await clock.advance(1);
-        await dialsAgain(underTest, clock);
+        await redial();
         expect(log.join('')).to.include('heartbeats are not acknowledged');
         await manager.nextSession();
       });
@@ -99,17 +92,19 @@ describe('a wire on which nothing comes through any more', () => {
   }
 
   it('leaves the delegate not ready for as long as there is no other', async () => {
-    const underTest = await start();
-    const { manager, proxy, delegate, clock } = underTest;
+    // Some back-off: where there is none, a manual clock stands still and sees attempts for ever.
+    const underTest = await start({}, 0.5);
+    const { manager, proxy, delegate, clock, redial } = underTest;
     await manager.nextSession();
     proxy.door = 'refuse';
     proxy.latest.down.flow = 'discard';
     await clock.advance(2 * HEARTBEAT_MS);
     await until('it is not ready', () => !delegate.readiness().ready);
-    while (proxy.accepted < 5) await dialsAgain(underTest, clock);
+    for (let attempt = 1; attempt <= 3; attempt += 1) await redial();
+    await until('the third has failed, too', () => waits(underTest).length === 4);
     expect(delegate.readiness()).to.include({ ready: false, phase: 'connecting' });
     proxy.door = 'open';
-    await dialsAgain(underTest, clock);
+    await redial();
     await manager.nextSession();
     expect(delegate.readiness().ready).to.equal(true);
   });
@@ -147,14 +142,14 @@ describe('a wire on which nothing comes through any more', () => {
 
   it('in the middle of a result and cut there has it sent again, too', async () => {
     const underTest = await start();
-    const { manager, proxy, workshop, clock } = underTest;
+    const { manager, proxy, workshop, redial } = underTest;
     const first = await manager.nextSession();
     first.assign(REF, 'test.read');
     const work = await workshop.next();
     const connection = proxy.latest;
     connection.up.after(5_000, () => connection.cut());
     work.finish('x'.repeat(10_000));
-    await dialsAgain(underTest, clock);
+    await redial();
     await resultOn(await manager.nextSession());
     expect(results(underTest)).to.have.lengthOf(1);
   });
@@ -289,11 +284,12 @@ describe('a wire of poor quality', () => {
     const clock = new ManualClock();
     const underTest = await start({ clock }, { welcome: { heartbeatMs: 100, leaseMs: 3_000 } });
     const { manager, proxy } = underTest;
+    const redial = redialling(underTest, clock);
     const before = await manager.nextSession();
     proxy.clock = clock;
     proxy.idleMs = 150;
     before.drop();
-    await dialsAgain(underTest, clock);
+    await redial();
     const session = await manager.nextSession();
     // More than fit into the time after which a silent connection is cut.
     for (let seq = 0; seq < 8; seq += 1) {

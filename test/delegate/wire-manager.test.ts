@@ -1,15 +1,18 @@
 import { expect } from 'chai';
-import type { ManagerOptions } from '../../src/manager/manager.ts';
 import { endingOf, managersUnderTest, readTask } from '../manager/support/manager-under-test.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
+import { httpAnswer } from '../support/fault-proxy.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { until, within } from '../support/until.ts';
 import { delegatesUnderTest } from './delegate-under-test.ts';
-import { faultProxies } from './wire.ts';
+import { faultProxies, redialling, waits } from './wire.ts';
 
 /** Both real sides, and a wire between them that can be broken. */
 
-const HEARTBEAT_MS = 40;
+const HEARTBEAT_MS = 10_000;
 const LEASE_MS = 3 * HEARTBEAT_MS;
+/** From two heartbeats of silence on, past the end of the lease. */
+const AWAY_MS = 2 * HEARTBEAT_MS;
 
 describe('a broken wire between the two real sides', () => {
   const newProxy = faultProxies();
@@ -17,17 +20,20 @@ describe('a broken wire between the two real sides', () => {
   const newDelegate = delegatesUnderTest();
   leavesNothingOpen();
 
-  async function start(options: ManagerOptions = {}) {
+  async function start() {
     const proxy = await newProxy();
+    // One time for both, in the hands of the test: by its own, a lease could pass while a busy machine stands still.
+    const clock = new ManualClock();
     const { manager } = await newManager({
       publicUrl: proxy.url,
       heartbeatMs: HEARTBEAT_MS,
       leaseMs: LEASE_MS,
-      ...options,
+      clock,
     });
     proxy.targetPort = Number(new URL(manager.url).port);
     const enrolmentToken = manager.createEnrolmentToken().value;
-    const { delegate, workshop } = await newDelegate({ managerUrl: proxy.url, enrolmentToken });
+    const underTest = await newDelegate({ managerUrl: proxy.url, enrolmentToken, clock });
+    const { delegate } = underTest;
     await until('it is ready', () => delegate.readiness().ready);
     /** Ends the delegate, too, so that it has heard of the acknowledgement before its wire goes. */
     const ended = async (taskId: string) => {
@@ -35,23 +41,34 @@ describe('a broken wire between the two real sides', () => {
       await within('the stop', delegate.stop('the test is over', 0));
       return task;
     };
-    return { proxy, manager, delegate, workshop, ended };
+    const redial = redialling(underTest, clock);
+    return { ...underTest, proxy, manager, ended, clock, redial };
   }
 
   for (const flow of ['discard', 'stall'] as const) {
     it(`(delegate to manager, ${flow}) is closed by the manager at the lease, and the task offered again`, async () => {
-      const { proxy, manager, delegate, workshop, ended } = await start();
+      const underTest = await start();
+      const { proxy, manager, delegate, workshop, ended, clock, redial } = underTest;
       const { taskId } = manager.submit(readTask({ name: 'test.read' }));
       const first = await workshop.next();
       await until('the manager knows', () => manager.task(taskId)?.state.at === 'running');
-      proxy.door = 'refuse';
+      // One long wait, which ends when the test says so.
+      proxy.door = {
+        answer: httpAnswer('503 Service Unavailable', { 'retry-after': String(AWAY_MS / 1_000) }),
+      };
       proxy.latest.up.flow = flow;
+      await clock.advance(2 * HEARTBEAT_MS);
+      await redial();
+      await until('it is told to wait', () => waits(underTest).at(-1) === AWAY_MS);
+      await clock.advance(LEASE_MS - 2 * HEARTBEAT_MS);
       await until('the manager has closed', () => manager.sessions.length === 0);
       expect(delegate.readiness()).to.include({ ready: false });
       await until('the lease is over', () => manager.task(taskId)?.state.at === 'waiting');
       // Work that only reads may go on; its result is not wanted any more.
       expect(first.context.signal.aborted).to.equal(false);
       proxy.door = 'open';
+      await clock.advance(AWAY_MS - (LEASE_MS - 2 * HEARTBEAT_MS));
+      await until('it is back', () => delegate.readiness().ready);
       const secondWork = await workshop.next();
       expect(first.context.signal.aborted).to.equal(true);
       secondWork.finish('by the second attempt');
@@ -62,11 +79,13 @@ describe('a broken wire between the two real sides', () => {
   }
 
   it('(manager to delegate) costs no attempt when another wire is there before the lease is over', async () => {
-    const { proxy, manager, workshop, ended } = await start({ heartbeatMs: 50, leaseMs: 5_000 });
+    const { proxy, manager, workshop, ended, clock, redial } = await start();
     const { taskId } = manager.submit(readTask({ name: 'test.read' }));
     const work = await workshop.next();
     const [session] = manager.sessions;
     proxy.latest.down.flow = 'discard';
+    await clock.advance(2 * HEARTBEAT_MS);
+    await redial();
     await until('another session is there', () => {
       const [now] = manager.sessions;
       return now !== undefined && now.sessionId !== session?.sessionId;
@@ -78,7 +97,7 @@ describe('a broken wire between the two real sides', () => {
   });
 
   it('that carries an upgrade twice gets a session once: the copy is refused by its token', async () => {
-    const { proxy, manager, delegate } = await start({ heartbeatMs: 10_000, leaseMs: 30_000 });
+    const { proxy, manager, delegate } = await start();
     const [session] = manager.sessions;
     expect(await within('the answer', proxy.latest.replay())).to.match(/^HTTP\/1\.1 401 /);
     expect(manager.sessions.map(({ sessionId }) => sessionId)).to.deep.equal([session?.sessionId]);

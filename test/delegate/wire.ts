@@ -1,5 +1,7 @@
 import { FaultProxy } from '../support/fault-proxy.ts';
+import type { ManualClock } from '../support/manual-clock.ts';
 import type { ManagerScript } from '../support/scripted-manager.ts';
+import { until } from '../support/until.ts';
 import { delegatesUnderTest, type UnderTest } from './delegate-under-test.ts';
 
 type Start = ReturnType<typeof delegatesUnderTest>;
@@ -45,4 +47,14 @@ export function lastFailure({ log }: Pick<UnderTest, 'log'>): string {
   const line = log.findLast((one) => one.includes('"no session"'));
   if (line === undefined) throw new Error('no attempt has failed');
   return line;
+}
+
+/** Lets the delegate dial, once it waits for it: a manual clock waits even for a back-off of 0. */
+export function redialling(underTest: Pick<UnderTest, 'log'>, clock: ManualClock): () => Promise<void> {
+  let done = 0;
+  return async () => {
+    await until('it waits', () => waits(underTest).length > done);
+    await clock.advance(waits(underTest)[done] ?? 0);
+    done += 1;
+  };
 }

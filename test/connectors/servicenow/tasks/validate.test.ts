@@ -13,10 +13,15 @@ import {
   taskContext,
   tasksOf,
   type Bench,
+  type Report,
 } from '../../../support/servicenow.ts';
 import { leavesNothingOpen } from '../../../support/open-handles.ts';
+import { until } from '../../../support/until.ts';
 import { checkOf, expectFailure } from './report.ts';
 import { certificatesFor } from '../../../support/certificates.ts';
+
+/** Of a task that meets a request which is not answered, in the time of a manual clock. */
+const HANGS_FOR_MS = 15_000;
 
 describe('servicenow.connector.validate', () => {
   let own: DevelopmentCertificate;
@@ -381,11 +386,20 @@ describe('servicenow.connector.validate', () => {
   });
 
   describe('ends in time to tell', () => {
+    /** Its time passes once a request hangs, and not while a busy machine is on its way there. */
+    const untilItHangs = async (fault: Parameters<typeof bench.instance.faults.add>[0]): Promise<Report> => {
+      const clock = new ManualClock();
+      await using slow = await openBench({ clock });
+      slow.instance.faults.add(fault);
+      const context = taskContext({ clock, timeMs: HANGS_FOR_MS });
+      const ended = slow.validate(slow.asUser('svc_deploy'), { context });
+      await until('a request hangs', () => tableCalls(slow.instance).some((call) => call.faults.length > 0));
+      await clock.advance(HANGS_FOR_MS);
+      return await ended;
+    };
+
     it('everything hangs: the check that did so has failed, and what needs it is skipped', async () => {
-      bench.instance.faults.add({ fault: 'stall-headers' });
-      const report = await bench.validate(bench.asUser('svc_deploy'), {
-        context: taskContext({ timeMs: 1_300 }),
-      });
+      const report = await untilItHangs({ fault: 'stall-headers' });
       expect(expectFailure(report, 'servicenow.test-out-of-time')).to.equal(
         'Timeout: The time was up before the check "Table API answers" was done; ServiceNow, the token server or the ' +
           'secret store is slow, or the network between: the checks before it tell how far it came.',
@@ -416,10 +430,7 @@ describe('servicenow.connector.validate', () => {
     });
 
     it('too late in what is only advice, it is a warning', async () => {
-      bench.instance.faults.add({ fault: 'stall-headers', match: { table: 'change_request' } });
-      const report = await bench.validate(bench.asUser('svc_deploy'), {
-        context: taskContext({ timeMs: 1_500 }),
-      });
+      const report = await untilItHangs({ fault: 'stall-headers', match: { table: 'change_request' } });
       expect(report.status).to.equal('SUCCESS');
       expect(steps(report)).to.include('access warned');
       expect(report.warnings.map(({ code }) => code)).to.deep.equal(['servicenow.test-out-of-time']);
