@@ -5,7 +5,7 @@ import { DelegateError } from './errors.ts';
  * it performed (`oauth/`, `connectors/`), so that neither imports the other.
  */
 export interface HttpRequest {
-  method: 'GET' | 'HEAD' | 'POST';
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   url: URL;
   /** Lower-case names. */
   headers: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export type HttpSend = (request: HttpRequest) => Promise<HttpResponse>;
 
 /** What one connection attempt showed. */
 export interface ConnectionFacts {
-  /** The address connected to. */
+  /** The address connected to, or `proxy host:port` behind a proxy. */
   address: string;
   /** Undefined over plain http. */
   tls:

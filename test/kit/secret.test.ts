@@ -113,17 +113,17 @@ describe('the redactor', () => {
   });
 
   it('takes what overlaps as one, so that no piece of either is left', () => {
-    const redactor = redactorOf('svc-app', 'app-key-9f8e7d6c5b4a', 'b4a-end');
-    expect(redactor.scrub('id svc-app-key-9f8e7d6c5b4a-end.')).to.equal(`id ${MASK}.`);
+    const redactor = redactorOf('svc-user-app', 'app-key-9f8e7d6c5b4a', '5b4a-end');
+    expect(redactor.scrub('id svc-user-app-key-9f8e7d6c5b4a-end.')).to.equal(`id ${MASK}.`);
   });
 
   it('leaves nothing uncovered of values that overlap in any way', () => {
-    const text = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 4, maxLength: 40 });
+    const text = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 8, maxLength: 40 });
     fc.assert(
       fc.property(text, fc.array(fc.nat(), { minLength: 2, maxLength: 8 }), (whole, cuts) => {
         const values = cuts
-          .map((cut) => whole.slice(cut % whole.length, (cut % whole.length) + 4 + (cut % 11)))
-          .filter((value) => value.length >= 4);
+          .map((cut) => whole.slice(cut % whole.length, (cut % whole.length) + 8 + (cut % 11)))
+          .filter((value) => value.length >= 8);
         const scrubbed = redactorOf(...values).scrub(whole);
         for (const value of values) expect(scrubbed).to.not.contain(value);
       }),
@@ -281,6 +281,33 @@ describe('the redactor', () => {
     redactor.register('not-pinned');
     for (let index = 0; index < 1_000; index += 1) redactor.register(`value-${index}`);
     expect(redactor.scrub('pinned-first pinned-later not-pinned')).to.equal(`${MASK} ${MASK} not-pinned`);
+  });
+
+  it('forgets none of the others for a server that issues thousands, nor one that was issued and then found', () => {
+    const redactor = new Redactor();
+    redactor.register('of-the-customer');
+    redactor.register('issued-then-found', { issued: true });
+    redactor.register('issued-then-found');
+    redactor.register('found-then-issued');
+    redactor.register('found-then-issued', { issued: true });
+    redactor.register('issued-alone', { issued: true });
+    for (let index = 0; index < 1_000; index += 1) redactor.register(`token-${index}`, { issued: true });
+    expect(
+      redactor.scrub('of-the-customer issued-then-found found-then-issued issued-alone token-0'),
+    ).to.equal(`${MASK} ${MASK} ${MASK} issued-alone ${MASK}`);
+  });
+
+  it('lets a known value go to one more place, and learns none by that', () => {
+    const redactor = new Redactor();
+    redactor.register('bound-value', { origins: ['https://a.example'] });
+    redactor.register('free-value');
+    for (const value of ['bound-value', 'free-value', 'unknown-value'])
+      redactor.permit(value, ['https://b.example']);
+    expect(redactor.isBoundElsewhere('bound-value', 'https://b.example')).to.equal(false);
+    expect(redactor.isBoundElsewhere('bound-value', 'https://a.example')).to.equal(false);
+    expect(redactor.isBoundElsewhere('bound-value', 'https://c.example')).to.equal(true);
+    expect(redactor.isBoundElsewhere('free-value unknown-value', 'https://c.example')).to.equal(false);
+    expect(redactor.scrub('unknown-value')).to.equal('unknown-value');
   });
 
   it('remembers 1,000 values and then forgets the oldest, never one that was registered again', () => {
