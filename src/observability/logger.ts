@@ -21,18 +21,26 @@ export interface LoggerOptions {
  */
 export async function createLogger(options: LoggerOptions): Promise<Logger> {
   const { level, redactor } = options;
-  const layOut = options.format === 'pretty' ? await prettyPrinter() : (line: string) => line;
+  const layOut = options.format === 'pretty' ? await prettyPrinter(redactor) : (line: string) => line;
   const output: LogDestination =
     options.destination ??
     standardOutput((lostLines) => log.error({ lostLines }, 'log lines were lost: the output took none'));
   const scrubbing: LogDestination = {
-    write: (line) => output.write(layOut(redactor.scrub(line))),
+    write: (line) => output.write(layOut(scrubbedLine(line, redactor))),
     flushSync: () => output.flushSync?.(),
   };
   // By name, as the settings speak of levels.
   const formatters = { level: (label: string) => ({ level: label }) };
   const log = pino({ level, base: null, formatters, timestamp: pino.stdTimeFunctions.isoTime }, scrubbing);
   return log;
+}
+
+/** Stays one line of JSON; at the worst one that says no more than that there was one. */
+function scrubbedLine(line: string, redactor: Redactor): string {
+  const scrubbed = redactor.scrubJson(line);
+  if (scrubbed !== undefined) return scrubbed.endsWith('\n') ? scrubbed : `${scrubbed}\n`;
+  const msg = 'a line is left out: it held a secret in a way that could not be masked';
+  return `{"level":"warn"${pino.stdTimeFunctions.isoTime()},"msg":"${msg}"}\n`;
 }
 
 interface LogDestination extends DestinationStream {
@@ -49,8 +57,9 @@ function standardOutput(onLost: (lines: number) => void): LogDestination {
 }
 
 /** Loaded only when asked for; a container that logs JSON never pays for it. */
-async function prettyPrinter(): Promise<(line: string) => string> {
+async function prettyPrinter(redactor: Redactor): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty');
   const print = prettyFactory({ translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname', singleLine: true });
-  return (line) => print(line) ?? line;
+  // Once more: what was told apart by the syntax of JSON now stands side by side.
+  return (line) => redactor.scrub(print(line) ?? line);
 }
