@@ -7,6 +7,8 @@ import { policyError } from './errors.ts';
 export interface DestinationRules {
   /** `DELEGATE_ALLOW_LOOPBACK`: loopback may be called, and by plain http too. For development. */
   allowLoopback: boolean;
+  /** Networks that the customer denies, from `networksOf`; on top of those that are never right. */
+  denied?: BlockList;
 }
 
 const loopback = new BlockList();
@@ -35,6 +37,12 @@ forbidden.addSubnet('64:ff9b:1::', 48, 'ipv6');
 forbidden.addSubnet('2001::', 32, 'ipv6');
 
 /**
+ * URL objects let most signs of a shell stand in a host (`https://a;reboot`). Denials name origins in commands that the
+ * operator is to run.
+ */
+const HOST_NAME = /^[a-z0-9._-]*$/;
+
+/**
  * An IPv4 network, and the IPv6 addresses that lead to it: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible and
  * IPv4-translated. IPv4-mapped addresses are judged by the IPv4 rule already.
  */
@@ -53,6 +61,18 @@ function addIpv4Everywhere(
   list.addSubnet(`::ffff:0:${high}:${low}`, 96 + prefix, 'ipv6');
 }
 
+/** @param cidrs `10.0.0.0/8`; of IPv4 networks, the IPv6 addresses that lead to them as well */
+export function networksOf(cidrs: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [address = '', prefix = ''] = cidr.split('/');
+    const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
+    if (isIP(address) === 4) addIpv4Everywhere(list, [a, b, c, d], Number(prefix));
+    else list.addSubnet(address, Number(prefix), 'ipv6');
+  }
+  return list;
+}
+
 /**
  * Refuses a URL before anything is sent to it. A host name is judged again, by the addresses that it resolves
  * to, with `assertAddress`.
@@ -62,6 +82,15 @@ function addIpv4Everywhere(
 export function assertDestination(url: URL, purpose: string, rules: DestinationRules): void {
   const host = bareHostname(url);
   if (isIP(host) !== 0) assertAddress(host, purpose, rules);
+  else if (!HOST_NAME.test(host)) {
+    throw policyError(
+      'policy.url-refused',
+      `${purpose}: its host has characters that host names do not have.`,
+      {
+        details: { rule: 'host-name' },
+      },
+    );
+  }
   const onLoopback = isLoopbackHost(host);
   if (onLoopback && !rules.allowLoopback) throw loopbackRefused(purpose, host);
   if (url.protocol === 'https:') return;
@@ -79,6 +108,15 @@ export function assertAddress(address: string, purpose: string, rules: Destinati
       'policy.address-refused',
       `${purpose}: ${address} is a link-local or unspecified address, which a task may not reach.`,
       { details: { rule: 'address-refused', address } },
+    );
+  }
+  if (rules.denied?.check(address, family) === true) {
+    throw policyError(
+      'policy.address-refused',
+      `${purpose}: the policy file denies the address ${address}.`,
+      {
+        details: { rule: 'network.deniedAddresses', address },
+      },
     );
   }
   if (loopback.check(address, family) && !rules.allowLoopback) throw loopbackRefused(purpose, address);

@@ -1,6 +1,18 @@
 import type { HttpRequest } from '../kit/http-exchange.ts';
 import type { Redactor } from '../kit/secret.ts';
 import { policyError } from './errors.ts';
+import type { Policy } from './policy.ts';
+
+/** The same policy, with every request held to the bounds of the secrets in it. */
+export function withSecretBounds(policy: Policy, redactor: Redactor): Policy {
+  return {
+    ...policy,
+    assertRequest(exchange) {
+      policy.assertRequest(exchange);
+      assertSecretsStay(exchange, redactor);
+    },
+  };
+}
 
 /**
  * Stops a request that holds a secret which may not go to this origin, whatever code asked for it: in path, query,

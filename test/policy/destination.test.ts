@@ -89,6 +89,24 @@ describe('a destination', () => {
     });
   }
 
+  // URL parsers take them all, and the commands that a denial proposes would be run by whoever pastes them.
+  for (const host of [
+    '$(reboot).acme.example',
+    'a;reboot;.example',
+    'a`id`.example',
+    'a&b.example',
+    "a'b.example",
+  ]) {
+    it(`with the host ${host} is refused, and the host not repeated`, () => {
+      const url = new URL(`https://${host}/`);
+      expect(url.hostname).to.equal(host);
+      expect(() => assertDestination(url, PURPOSE, { allowLoopback: true }))
+        .to.throw(DelegateError)
+        .that.satisfies((denial: DelegateError) => !JSON.stringify(denial.toWire()).includes(host))
+        .and.has.property('code', 'policy.url-refused');
+    });
+  }
+
   it('is refused without its credentials and path in the error', () => {
     const attempt = (): void =>
       assertDestination(new URL('http://user:hunter2@acme.example/secret?key=hunter2'), PURPOSE, {

@@ -5,7 +5,8 @@ import { assertSecretsStay } from '../../src/policy/secret-bounds.ts';
 import { wrap, type DelegateError } from '../../src/kit/errors.ts';
 
 const HOME = 'https://home.example.com';
-const AWAY = 'https://away.example.com/api?x=1';
+const AWAY_ORIGIN = 'https://away.example.com';
+const AWAY = `${AWAY_ORIGIN}/api?x=1`;
 const LONG = 'correct horse/battery+staple=42';
 const SHORT = 'Xy7!pq';
 
@@ -123,5 +124,25 @@ describe('what stops no request', () => {
     redactor.register('same client id', { origins: [HOME] });
     redactor.register('same client id', { origins: ['https://away.example.com'] });
     expect(redactor.isBoundElsewhere('same client id', 'https://away.example.com')).to.equal(false);
+  });
+
+  it('is what stands in a token that may go there: its claims are what whoever issued it wrote', () => {
+    const redactor = new Redactor();
+    const user = 'delegate@acme.example';
+    const claims = Buffer.from(JSON.stringify({ aud: 'x', sub: user })).toString('base64url');
+    const token = `eyJhbGciOiJSUzI1NiJ9.${claims}.c2lnbmF0dXJlLW9mLXRoZS1pc3N1ZXI`;
+    redactor.register(user, { origins: [HOME] });
+    redactor.register(token, { origins: [AWAY_ORIGIN] });
+    expect(redactor.isBoundElsewhere(`Bearer ${token}`, AWAY_ORIGIN)).to.equal(false);
+    expect(redactor.isBoundElsewhere(`Bearer ${token}; ${user}`, AWAY_ORIGIN)).to.equal(true);
+    expect(redactor.isBoundElsewhere(`Bearer ${token}`, 'https://third.example.com')).to.equal(true);
+    expect(redactor.isBoundElsewhere(claims, AWAY_ORIGIN)).to.equal(true);
+  });
+
+  it('is not what merely overlaps a value that may go there', () => {
+    const redactor = new Redactor();
+    redactor.register('first-half-common', { origins: [AWAY_ORIGIN] });
+    redactor.register('common-second-half', { origins: [HOME] });
+    expect(redactor.isBoundElsewhere('first-half-common-second-half', AWAY_ORIGIN)).to.equal(true);
   });
 });
