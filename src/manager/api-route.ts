@@ -70,6 +70,13 @@ export function bodyRoute<B extends z.ZodType>(options: RouteOptions<B>): Route 
   };
 }
 
+/** A parameter that stands in the path of the route. */
+export function param(params: Call['params'], name: string): string {
+  const value = params[name];
+  if (value === undefined) throw new TypeError(`the path has no parameter ${name}`);
+  return value;
+}
+
 /** @throws HttpProblem 400 naming every wrong field, never its value */
 export function parse<S extends z.ZodType>(schema: S, raw: unknown, under = ''): z.output<S> {
   const parsed = schema.safeParse(raw);

@@ -18,7 +18,7 @@ import {
   viewToken,
   waitSchema,
 } from './api-schemas.ts';
-import { bodyRoute, parse, route, type Call, type Reply, type Route } from './api-route.ts';
+import { bodyRoute, param, parse, route, type Call, type Reply, type Route } from './api-route.ts';
 import type { Approvals } from './approvals.ts';
 import { connectorSchema, toJson, type ConnectorInput } from './connectors.ts';
 import type { Enrolment } from './enrolment.ts';
@@ -26,7 +26,9 @@ import { HttpProblem } from './http-io.ts';
 import type { Settings } from './options.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SessionTable } from './session-table.ts';
+import { signingKeyRoutes } from './api-signing-keys.ts';
 import type { ConnectorRecord } from './store.ts';
+import type { TaskSigner } from './task-signing.ts';
 
 const VALIDATE_TASK = { name: 'servicenow.connector.validate', version: 1 };
 const VALIDATE_TIMEOUT_MS = 60_000;
@@ -38,6 +40,7 @@ interface ApiDeps {
   readonly sessions: SessionTable;
   readonly enrolment: Enrolment;
   readonly approvals: Approvals;
+  readonly signer: TaskSigner | undefined;
 }
 
 const wait = {
@@ -49,6 +52,7 @@ export function apiRoutes(deps: ApiDeps): Route[] {
   return [
     ...enrolmentRoutes(deps),
     ...delegateRoutes(deps),
+    ...signingKeyRoutes(deps.signer, deps.sessions),
     ...connectorRoutes(deps),
     ...taskRoutes(deps),
     ...approvalRoutes(deps),
@@ -360,12 +364,6 @@ async function taskReply(
 
 function readWait({ query }: Call): number {
   return parse(waitSchema, query.get('wait') ?? 0, 'wait');
-}
-
-function param(params: Call['params'], name: string): string {
-  const value = params[name];
-  if (value === undefined) throw new TypeError(`the path has no parameter ${name}`);
-  return value;
 }
 
 function notFound(what: string, id: string): HttpProblem {

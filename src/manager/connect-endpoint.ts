@@ -43,10 +43,10 @@ export class ConnectEndpoint {
     socket.on('error', onError);
     this.#pending.add(socket);
     try {
-      const delegate = await this.#admit(request);
+      const { delegate, keyId } = await this.#admit(request);
       socket.off('error', onError);
       this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-        this.#sessions.start(webSocket, delegate);
+        this.#sessions.start(webSocket, delegate, keyId);
       });
     } catch (error) {
       if (!(error instanceof HttpProblem)) throw error;
@@ -63,7 +63,7 @@ export class ConnectEndpoint {
     this.#server.close();
   }
 
-  async #admit(request: IncomingMessage): Promise<DelegateRecord> {
+  async #admit(request: IncomingMessage): Promise<{ delegate: DelegateRecord; keyId: string }> {
     // ws would answer 400, which tells a client to give up rather than to speak another version.
     if (request.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) {
       const message = `This manager speaks version ${WEBSOCKET_VERSION} of WebSocket alone.`;
@@ -82,7 +82,7 @@ export class ConnectEndpoint {
     this.#assertRoom();
     const judgement = await judgeConnectToken(token, this.#rules);
     this.#assertRoom();
-    if (judgement.kind === 'admitted') return judgement.delegate;
+    if (judgement.kind === 'admitted') return judgement;
     if (judgement.status === 401) throw unauthorized(judgement.message);
     if (judgement.status === 503) throw busy(judgement.message);
     throw new HttpProblem(judgement.status, judgement.code, judgement.message);

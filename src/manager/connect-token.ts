@@ -2,6 +2,8 @@ import { decodeProtectedHeader, errors, importJWK, jwtVerify, type JWTPayload } 
 import { z } from 'zod';
 import type { Clock } from '../kit/time.ts';
 import { CONNECT_TOKEN_LIFE_S, CONNECT_TOKEN_SKEW_S, CONNECT_TOKEN_TYPE } from '../protocol/limits.ts';
+import { REVOKED } from '../protocol/refusal.ts';
+import { publicKeyOf } from './key-rotation.ts';
 import type { Collection, DelegateRecord, SeenTokenRecord } from './store.ts';
 
 /** More characters are no connect token of this protocol. */
@@ -11,7 +13,12 @@ const MAX_TOKEN_CHARS = 8_192;
 const MAX_REMEMBERED_TOKENS = 50_000;
 
 type ConnectJudgement =
-  | { readonly kind: 'admitted'; readonly delegate: DelegateRecord }
+  | {
+      readonly kind: 'admitted';
+      readonly delegate: DelegateRecord;
+      /** Thumbprint of the key that signed. */
+      readonly keyId: string;
+    }
   | {
       readonly kind: 'refused';
       readonly status: 401 | 403 | 503;
@@ -35,19 +42,29 @@ const claimsSchema = z.object({
   jti: z.string().min(1).max(256),
 });
 
-/** Checks a connect token (PROTOCOL.md, section 2.3). Revocation is told only to the holder of the key. */
-export async function judgeConnectToken(token: string, rules: ConnectTokenRules): Promise<ConnectJudgement> {
+/**
+ * Checks a connect token (PROTOCOL.md, section 2.3), or one of its form for another purpose. Revocation is told only to
+ * the holder of the key.
+ */
+export async function judgeConnectToken(
+  token: string,
+  rules: ConnectTokenRules,
+  type: string = CONNECT_TOKEN_TYPE,
+): Promise<ConnectJudgement> {
   const nowS = rules.clock.now() / 1000;
-  const delegate = delegateOf(token, rules);
-  if (delegate === undefined) return unauthorized('the key in its header is not enrolled here');
+  const keyId = keyIdOf(token);
+  const delegate = keyId === undefined ? undefined : rules.delegateByThumbprint(keyId);
+  const publicKey = delegate && keyId !== undefined ? publicKeyOf(delegate, keyId) : undefined;
+  if (delegate === undefined || keyId === undefined || publicKey === undefined)
+    return unauthorized('the key in its header is not enrolled here');
 
   let payload: JWTPayload;
   try {
-    const { kty, crv, x } = delegate.publicKey;
+    const { kty, crv, x } = publicKey;
     const key = await importJWK({ kty, crv, x }, 'EdDSA');
     const verified = await jwtVerify(token, key, {
       algorithms: ['EdDSA'],
-      typ: CONNECT_TOKEN_TYPE,
+      typ: type,
       audience: [...rules.audiences],
       issuer: delegate.delegateId,
       subject: delegate.delegateId,
@@ -72,18 +89,19 @@ export async function judgeConnectToken(token: string, rules: ConnectTokenRules)
     return { kind: 'refused', status: 503, code: 'busy', message: 'Too many connects at once; try again.' };
   }
   // Read again: it may have been revoked while the signature was checked.
-  const current = rules.delegateByThumbprint(delegate.thumbprint);
-  if (current === undefined || current.revokedAt !== null) {
-    return { kind: 'refused', status: 403, code: 'revoked', message: 'This delegate was revoked.' };
+  const current = rules.delegateByThumbprint(keyId);
+  if (current === undefined) return unauthorized('its key was replaced by another meanwhile');
+  if (current.revokedAt !== null) {
+    return { kind: 'refused', status: 403, code: REVOKED, message: 'This delegate was revoked.' };
   }
-  return { kind: 'admitted', delegate: current };
+  return { kind: 'admitted', delegate: current, keyId };
 }
 
-function delegateOf(token: string, rules: ConnectTokenRules): DelegateRecord | undefined {
+/** The key that a token names as its own; undefined if it names none. */
+function keyIdOf(token: string): string | undefined {
   if (token.length > MAX_TOKEN_CHARS) return undefined;
   try {
-    const { kid } = decodeProtectedHeader(token);
-    return kid === undefined ? undefined : rules.delegateByThumbprint(kid);
+    return decodeProtectedHeader(token).kid;
   } catch {
     // jose throws TypeError for whatever is not a JWS; an unreadable header names no key.
     return undefined;

@@ -3,8 +3,10 @@ import { calculateJwkThumbprint } from 'jose';
 import { forgetOldest } from '../kit/bounds.ts';
 import { Secret } from '../kit/secret.ts';
 import { toTimestamp, type Clock } from '../kit/time.ts';
-import type { EnrolRequest } from '../protocol/enrolment.ts';
+import type { Ed25519PublicJwk, EnrolRequest } from '../protocol/enrolment.ts';
+import { REVOKED } from '../protocol/refusal.ts';
 import { managerError } from './errors.ts';
+import { publicKeyOf } from './key-rotation.ts';
 import type { DelegateRecord, EnrolmentTokenRecord, ManagerStore } from './store.ts';
 
 const TOKEN_BYTES = 32;
@@ -47,14 +49,15 @@ export class Enrolment {
   readonly #store: ManagerStore;
   readonly #clock: Clock;
   readonly #wrong = new Map<string, { count: number; endsAt: number }>();
-  /** Delegate id by key thumbprint; rebuilt from the store at start. */
+  /** Delegate id by key thumbprint, keys that were replaced included; rebuilt from the store at start. */
   readonly #byThumbprint = new Map<string, string>();
 
   constructor(store: ManagerStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
-    for (const { thumbprint, delegateId } of store.delegates.values()) {
+    for (const { thumbprint, nextKey, delegateId } of store.delegates.values()) {
       this.#byThumbprint.set(thumbprint, delegateId);
+      if (nextKey !== undefined) this.#byThumbprint.set(nextKey.thumbprint, delegateId);
     }
   }
 
@@ -80,7 +83,31 @@ export class Enrolment {
 
   delegateByThumbprint(thumbprint: string): DelegateRecord | undefined {
     const delegateId = this.#byThumbprint.get(thumbprint);
-    return delegateId === undefined ? undefined : this.#store.delegates.get(delegateId);
+    const delegate = delegateId === undefined ? undefined : this.#store.delegates.get(delegateId);
+    if (delegate !== undefined && publicKeyOf(delegate, thumbprint) !== undefined) return delegate;
+    // Replaced: it is nobody's any more.
+    this.#byThumbprint.delete(thumbprint);
+    return undefined;
+  }
+
+  /**
+   * Accepts another key of a delegate from now on, beside the one that it has, until it connects with the other. A key
+   * that waited for the same is forgotten: whoever holds the present key decides.
+   *
+   * @returns false if the key is another delegate's
+   */
+  awaitKey(delegateId: string, publicKey: Ed25519PublicJwk, thumbprint: string): boolean {
+    const delegate = this.#store.delegates.get(delegateId);
+    const holder = this.delegateByThumbprint(thumbprint);
+    if (delegate === undefined || (holder !== undefined && holder.delegateId !== delegateId)) return false;
+    if (delegate.thumbprint === thumbprint) return true;
+    const { kty, crv, x } = publicKey;
+    this.#store.delegates.put(delegateId, {
+      ...delegate,
+      nextKey: { publicKey: { kty, crv, x }, thumbprint },
+    });
+    this.#byThumbprint.set(thumbprint, delegateId);
+    return true;
   }
 
   /**
@@ -131,10 +158,10 @@ export class Enrolment {
 
     const known = this.delegateByThumbprint(thumbprint);
     if (known !== undefined && known.revokedAt !== null)
-      return refused(403, 'revoked', 'This delegate was revoked.');
+      return refused(403, REVOKED, 'This delegate was revoked.');
     const delegates = [...this.#store.delegates.values()];
     const holder = delegates.find(({ instanceId }) => instanceId === request.instanceId);
-    if (holder !== undefined && holder.thumbprint !== thumbprint) {
+    if (holder !== undefined && holder.delegateId !== known?.delegateId) {
       return refused(409, 'instance-has-another-key', 'This instanceId was enrolled with another key.');
     }
     if (known === undefined && delegates.length >= MAX_DELEGATES) {

@@ -97,6 +97,16 @@ export const MANAGER_ERRORS = {
     means: 'The manager keeps as many enrolment tokens as it takes.',
     remedy: 'Use one that is not single-use for several delegates; used and expired ones are kept too.',
   },
+  'too-many-signing-keys': {
+    category: 'refused',
+    means: 'The manager publishes as many task-signing keys as one set can name.',
+    remedy: 'Retire those that are not needed any more (DELETE /api/v1/task-signing-keys/{kid}).',
+  },
+  'last-signing-key': {
+    category: 'refused',
+    means: 'A manager that signs tasks needs a key: the last one cannot be retired.',
+    remedy: 'Publish another one first (POST /api/v1/task-signing-keys), then retire this one.',
+  },
   'unreadable-decision': {
     category: 'bad-response',
     means: 'A delegate looked at a ticket and answered without a decision that this manager can read.',

@@ -8,7 +8,7 @@ import { createHttpHandler } from './api.ts';
 import { apiRoutes } from './api-routes.ts';
 import { Approvals } from './approvals.ts';
 import { ConnectEndpoint, refuseUpgrade } from './connect-endpoint.ts';
-import { ReplayCache } from './connect-token.ts';
+import { ReplayCache, type ConnectTokenRules } from './connect-token.ts';
 import { delegateRoutes } from './delegate-routes.ts';
 import { Enrolment, type IssuedEnrolmentToken, type NewEnrolmentToken } from './enrolment.ts';
 import { HttpProblem } from './http-io.ts';
@@ -86,22 +86,19 @@ export async function startManager(options: ManagerOptions = {}): Promise<Manage
   const closing = new AbortController();
   const enrolment = new Enrolment(store, clock);
   const scheduler = new Scheduler(settings, signer);
-  const sessions = new SessionTable(settings, scheduler);
+  const sessions = new SessionTable(settings, scheduler, signer);
   const approvals = new Approvals(settings, scheduler);
-  const connect = new ConnectEndpoint(
-    {
-      audiences:
-        options.publicUrl === undefined ? loopbackSpellings(url, port) : spellings(options.publicUrl),
-      delegateByThumbprint: (thumbprint) => enrolment.delegateByThumbprint(thumbprint),
-      seen: new ReplayCache(store.seenTokens),
-      clock,
-    },
-    sessions,
-  );
+  const tokenRules: ConnectTokenRules = {
+    audiences: options.publicUrl === undefined ? loopbackSpellings(url, port) : spellings(options.publicUrl),
+    delegateByThumbprint: (thumbprint) => enrolment.delegateByThumbprint(thumbprint),
+    seen: new ReplayCache(store.seenTokens),
+    clock,
+  };
+  const connect = new ConnectEndpoint(tokenRules, sessions);
   const handle = createHttpHandler({
     routes: [
-      ...delegateRoutes(enrolment, signer),
-      ...apiRoutes({ settings, scheduler, sessions, enrolment, approvals }),
+      ...delegateRoutes(enrolment, signer, tokenRules),
+      ...apiRoutes({ settings, scheduler, sessions, enrolment, approvals, signer }),
     ],
     apiToken,
     version: settings.version,

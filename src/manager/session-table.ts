@@ -2,10 +2,12 @@ import type { WebSocket } from 'ws';
 import { toTimestamp } from '../kit/time.ts';
 import { CloseCode } from '../protocol/close-codes.ts';
 import { ProtocolViolation } from '../protocol/codec.ts';
+import { publicKeyOf, withKeyInUse } from './key-rotation.ts';
 import type { Settings } from './options.ts';
 import type { Scheduler } from './scheduler.ts';
 import { Session, type SessionHost, type SessionSnapshot } from './session.ts';
 import type { DelegateRecord } from './store.ts';
+import type { TaskSigner } from './task-signing.ts';
 
 /** Open connections, those before `hello` included. */
 const MAX_SESSIONS = 5_000;
@@ -14,20 +16,23 @@ const MAX_SESSIONS = 5_000;
 export class SessionTable {
   readonly #settings: Settings;
   readonly #scheduler: Scheduler;
+  readonly #signer: TaskSigner | undefined;
   readonly #running = new Map<Session, Promise<void>>();
   readonly #current = new Map<string, Session>();
   #pauseReason: string | undefined;
 
-  constructor(settings: Settings, scheduler: Scheduler) {
+  constructor(settings: Settings, scheduler: Scheduler, signer?: TaskSigner) {
     this.#settings = settings;
     this.#scheduler = scheduler;
+    this.#signer = signer;
   }
 
   get full(): boolean {
     return this.#running.size >= MAX_SESSIONS;
   }
 
-  start(socket: WebSocket, delegate: DelegateRecord): void {
+  /** @param keyId thumbprint of the key that it connected with */
+  start(socket: WebSocket, delegate: DelegateRecord, keyId: string = delegate.thumbprint): void {
     const { store, onEvent, clock } = this.#settings;
     const host: SessionHost = {
       opening: (session, hello) => {
@@ -36,16 +41,21 @@ export class SessionTable {
         if (live !== undefined && live.openedAt > session.openedAt) {
           throw new ProtocolViolation('a newer connection of this instance is open', CloseCode.Superseded);
         }
+        // Read again: another connect, or a revocation, may have changed the record since the upgrade.
+        const known = store.delegates.get(session.delegateId) ?? delegate;
+        assertAdmitted(known, keyId);
         this.#current.set(session.delegateId, session);
         live?.close(CloseCode.Superseded, 'a newer session of this instance took over');
-        // Read again: another connect, or a revocation, may have changed the record since the upgrade.
-        const record = store.delegates.get(session.delegateId) ?? delegate;
+        const record = withKeyInUse(known, keyId);
         const { name, version } = hello.delegate;
         const lastSeenAt = toTimestamp(clock.now());
         store.delegates.put(session.delegateId, { ...record, name, version, lastSeenAt });
       },
       opened: (session) => {
         onEvent({ type: 'session.opened', sessionId: session.sessionId, delegateId: session.delegateId });
+        for (const signed of this.#signer?.statements() ?? []) {
+          session.send({ type: 'task-signing-keys', signed });
+        }
         if (this.#pauseReason !== undefined) session.pause(this.#pauseReason);
         this.#scheduler.seat(session);
       },
@@ -94,6 +104,11 @@ export class SessionTable {
     for (const session of this.#current.values()) session.drain(reason, reconnectAfterMs);
   }
 
+  /** To every delegate that is connected; the others are told when they come. */
+  tellTaskSigningKeys(signed: string): void {
+    for (const session of this.#current.values()) session.send({ type: 'task-signing-keys', signed });
+  }
+
   /** Every connection of the delegate, whether or not it has said hello. */
   revoke(delegateId: string): void {
     for (const session of this.#running.keys()) {
@@ -105,5 +120,15 @@ export class SessionTable {
   async closeAll(reason: string): Promise<void> {
     for (const session of this.#running.keys()) session.close(CloseCode.GoingAway, reason);
     await Promise.all(this.#running.values());
+  }
+}
+
+/** The upgrade has asked the same; between it and `hello` lies as much time as the delegate takes. */
+function assertAdmitted(delegate: DelegateRecord, keyId: string): void {
+  if (delegate.revokedAt !== null) {
+    throw new ProtocolViolation('this delegate was revoked', CloseCode.Revoked);
+  }
+  if (publicKeyOf(delegate, keyId) === undefined) {
+    throw new ProtocolViolation('the key was replaced by another', CloseCode.NotAuthenticated);
   }
 }

@@ -49,6 +49,8 @@ export interface DelegateRecord {
   readonly publicKey: Ed25519PublicJwk;
   /** RFC 7638. */
   readonly thumbprint: string;
+  /** Accepted beside it, and in its place from the first connect with it. */
+  readonly nextKey?: { readonly publicKey: Ed25519PublicJwk; readonly thumbprint: string };
   readonly enrolledAt: string;
   readonly lastSeenAt: string | null;
   readonly revokedAt: string | null;
@@ -66,8 +68,19 @@ export interface ConnectorRecord {
 export interface SigningKeyRecord {
   readonly kid: string;
   readonly publicKey: Ed25519PublicJwk;
-  /** JSON of the private JWK. */
-  readonly privateKey: Secret;
+  /** JSON of the private JWK; gone from a retired one. */
+  readonly privateKey: Secret | undefined;
+  /** When it joined the published keys and, once that is so, when it left them. Not there of the first ever made. */
+  readonly added?: KeySetStatement | undefined;
+  readonly retired?: KeySetStatement | undefined;
+}
+
+/** A set of task-signing keys that was published in the place of the one before. */
+export interface KeySetStatement {
+  readonly sequence: number;
+  readonly at: string;
+  /** Compact JWS by a key of the set before, as it goes to delegates (PROTOCOL.md, section 8.2). */
+  readonly signed: string;
 }
 
 /** A connect token that was used; kept until it would not be accepted anyway. */

@@ -2,32 +2,117 @@ import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from 'nod
 import { calculateJwkThumbprint } from 'jose';
 import { z } from 'zod';
 import { Secret } from '../kit/secret.ts';
-import type { Clock } from '../kit/time.ts';
+import { toTimestamp, type Clock } from '../kit/time.ts';
 import { ed25519PublicJwkSchema, type Ed25519PublicJwk } from '../protocol/enrolment.ts';
+import { TASK_SIGNING_KEYS_TYPE } from '../protocol/limits.ts';
 import type { Json, TaskAssign } from '../protocol/messages.ts';
 import { inputHash, type TaskSignatureClaims } from '../protocol/task-signature.ts';
-import type { ManagerStore, SigningKeyRecord } from './store.ts';
+import type { TaskSigningKeysClaims } from '../protocol/task-signing-keys.ts';
+import { managerError } from './errors.ts';
+import type { KeySetStatement, ManagerStore, SigningKeyRecord } from './store.ts';
 
 /** From the offer to the delegate's check: transit and clock skew, not the task's own time. */
 const SIGNATURE_LIFE_S = 300;
 
+/** Keys that one set may name (PROTOCOL.md, section 8.2); retired ones are remembered as long. */
+const MAX_KEYS = 16;
+
 export interface TaskSigner {
   /** Handed out at enrolment. */
-  readonly publicKeys: readonly Ed25519PublicJwk[];
+  readonly published: { readonly keys: readonly Ed25519PublicJwk[]; readonly sequence?: number };
+  /** All keys, retired ones included, in the order in which they were made. */
+  readonly records: readonly SigningKeyRecord[];
+  /**
+   * Every change of the published keys that is remembered, oldest first. Each is signed by a key of the set before, so
+   * that a delegate which was away for several follows them one by one.
+   */
+  statements(): string[];
+  /**
+   * Publishes another key beside those that are. It signs nothing until those before it are retired: by then every
+   * delegate that is connected knows it.
+   *
+   * @throws DelegateError `too-many-signing-keys`
+   */
+  add(): Promise<KeySetStatement>;
+  /**
+   * Takes a key out of the published ones and forgets its private half. Undefined if there is no such key among them.
+   *
+   * @throws DelegateError `last-signing-key`
+   */
+  retire(kid: string): KeySetStatement | undefined;
   /** @throws DelegateError `input-not-canonical`: such an input can't be signed for anyone */
   assertSignable(input: Json): void;
   /** Compact JWS for `task.assign.signature` (PROTOCOL.md, section 5). */
   sign(assign: Omit<TaskAssign, 'type' | 'signature'>, delegateId: string): string;
 }
 
-/** Signs with the stored key, or makes one: a delegate trusts the keys of its enrolment across our restarts. */
+interface PublishedKey {
+  readonly record: SigningKeyRecord;
+  readonly privateKey: KeyObject;
+}
+
+/** Signs with the stored keys, or makes one: a delegate trusts the keys of its enrolment across our restarts. */
 export async function openTaskSigner(store: ManagerStore, clock: Clock): Promise<TaskSigner> {
-  const [stored] = store.signingKeys.values();
-  const record = stored ?? (await createSigningKey());
-  if (stored === undefined) store.signingKeys.put(record.kid, record);
-  const key = readPrivateKey(record);
+  const { signingKeys } = store;
+  if (published(store).length === 0) {
+    const first = await createSigningKey();
+    signingKeys.put(first.kid, first);
+  }
+  /** The oldest: who knows any of the published keys knows that one. */
+  const signing = (): PublishedKey => {
+    const [oldest] = published(store);
+    if (oldest === undefined) throw new TypeError('there is always a published key');
+    return oldest;
+  };
+  const statement = (keys: readonly SigningKeyRecord[], by: PublishedKey): KeySetStatement => {
+    const now = clock.now();
+    const sequence = (statementsOf(store).at(-1)?.sequence ?? 0) + 1;
+    const claims: TaskSigningKeysClaims = {
+      keys: keys.map(({ publicKey }) => publicKey),
+      sequence,
+      iat: Math.floor(now / 1_000),
+    };
+    return { sequence, at: toTimestamp(now), signed: compactJws(TASK_SIGNING_KEYS_TYPE, claims, by) };
+  };
   return {
-    publicKeys: [record.publicKey],
+    get published() {
+      const keys = published(store).map(({ record }) => record.publicKey);
+      const sequence = statementsOf(store).at(-1)?.sequence;
+      return { keys, ...(sequence === undefined ? {} : { sequence }) };
+    },
+    get records() {
+      return [...signingKeys.values()];
+    },
+    statements: () => statementsOf(store).map(({ signed }) => signed),
+    async add() {
+      const made = await createSigningKey();
+      const known = published(store).map(({ record }) => record);
+      if (known.length >= MAX_KEYS) {
+        throw managerError('too-many-signing-keys', `There are ${MAX_KEYS} task-signing keys already.`);
+      }
+      const added = statement([...known, made], signing());
+      signingKeys.put(made.kid, { ...made, added });
+      return added;
+    },
+    retire(kid) {
+      const known = published(store);
+      const retiring = known.find(({ record }) => record.kid === kid);
+      if (retiring === undefined) return undefined;
+      const rest = known.filter((one) => one !== retiring);
+      const [successor] = rest;
+      if (successor === undefined) {
+        throw managerError('last-signing-key', `The key ${kid} is the only task-signing key.`);
+      }
+      // By one that stays: the one that leaves may leave because somebody else has it.
+      const retired = statement(
+        rest.map(({ record }) => record),
+        successor,
+      );
+      signingKeys.put(kid, { ...retiring.record, privateKey: undefined, retired });
+      const gone = [...signingKeys.values()].filter((record) => record.retired !== undefined);
+      for (const { kid: oldest } of gone.slice(0, -MAX_KEYS)) signingKeys.delete(oldest);
+      return retired;
+    },
     assertSignable: (input) => {
       inputHash(input);
     },
@@ -43,19 +128,34 @@ export async function openTaskSigner(store: ManagerStore, clock: Clock): Promise
         iat,
         exp: iat + SIGNATURE_LIFE_S,
       };
-      return compactJws({ alg: 'EdDSA', kid: record.kid }, claims, key);
+      return compactJws(undefined, claims, signing());
     },
   };
+}
+
+/** In the order in which they were made. */
+function published({ signingKeys }: ManagerStore): PublishedKey[] {
+  return [...signingKeys.values()].flatMap((record) =>
+    record.privateKey === undefined ? [] : [{ record, privateKey: readPrivateKey(record.privateKey) }],
+  );
+}
+
+function statementsOf({ signingKeys }: ManagerStore): KeySetStatement[] {
+  return [...signingKeys.values()]
+    .flatMap(({ added, retired }) => [added, retired])
+    .filter((one) => one !== undefined)
+    .sort((a, b) => a.sequence - b.sequence);
 }
 
 /**
  * RFC 7515, section 7.1. By Node rather than jose because jose signs asynchronously: between the choice of a
  * delegate and the frame no other event may come.
  */
-function compactJws(header: object, claims: object, key: KeyObject): string {
+function compactJws(typ: string | undefined, claims: object, { record, privateKey }: PublishedKey): string {
+  const header = { alg: 'EdDSA', kid: record.kid, ...(typ === undefined ? {} : { typ }) };
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
   const signingInput = `${part(header)}.${part(claims)}`;
-  return `${signingInput}.${sign(null, Buffer.from(signingInput), key).toString('base64url')}`;
+  return `${signingInput}.${sign(null, Buffer.from(signingInput), privateKey).toString('base64url')}`;
 }
 
 async function createSigningKey(): Promise<SigningKeyRecord> {
@@ -76,7 +176,7 @@ const privateJwkSchema = z.object({
   d: z.string(),
 });
 
-function readPrivateKey(record: SigningKeyRecord): KeyObject {
-  const jwk = privateJwkSchema.parse(JSON.parse(record.privateKey.reveal()));
+function readPrivateKey(secret: Secret): KeyObject {
+  const jwk = privateJwkSchema.parse(JSON.parse(secret.reveal()));
   return createPrivateKey({ key: jwk, format: 'jwk' });
 }

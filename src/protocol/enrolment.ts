@@ -15,8 +15,12 @@ export const ed25519PublicJwkSchema = z.object({
   d: z.never().optional(),
 });
 
-const jwkSet = z.object({ keys: z.array(ed25519PublicJwkSchema).max(16) });
-const anyJwkSet = z.object({ keys: z.array(z.looseObject({})).min(1) });
+const jwkSet = z.object({
+  keys: z.array(ed25519PublicJwkSchema).max(16),
+  /** Of the set, for a manager that replaces its keys (PROTOCOL.md, section 8.2). */
+  sequence: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+});
+const anyJwkSet = z.looseObject({ keys: z.array(z.looseObject({})).min(1) });
 
 /**
  * Takes the keys of other kinds out of a set: the manager may have them for others. A set with no key for us is
@@ -27,7 +31,7 @@ function withoutOtherKinds(set: unknown): unknown {
   const parsed = anyJwkSet.safeParse(set);
   if (!parsed.success) return set;
   const ours = parsed.data.keys.filter((key) => key['kty'] === 'OKP' && key['crv'] === 'Ed25519');
-  return ours.length === 0 ? set : { keys: ours };
+  return ours.length === 0 ? set : { ...parsed.data, keys: ours };
 }
 
 /** `POST M/delegate/v1/enroll`, with `Authorization: Bearer <enrolment token>`. */

@@ -5,6 +5,7 @@ export const SUBPROTOCOL = 'delegate.v1';
 
 export const ENROLL_PATH = '/delegate/v1/enroll';
 export const CONNECT_PATH = '/delegate/v1/connect';
+export const ROTATE_KEY_PATH = '/delegate/v1/rotate-key';
 
 /** No frame is larger; `welcome.maxFrameBytes` may only lower it. */
 export const MAX_FRAME_BYTES = 1_048_576;
@@ -26,10 +27,16 @@ export const DEAD_AFTER_HEARTBEATS = 2;
 export const MAX_PROGRESS_PER_SECOND = 5;
 
 export const CONNECT_TOKEN_TYPE = 'delegate+jwt';
+/** Not a connect token: one of the two must not do for the other. */
+export const ROTATE_KEY_TOKEN_TYPE = 'delegate-rotate+jwt';
+export const KEY_PROOF_TYPE = 'delegate-key-proof+jwt';
+export const TASK_SIGNING_KEYS_TYPE = 'task-signing-keys+jwt';
 export const CONNECT_TOKEN_LIFE_S = 60;
 export const CONNECT_TOKEN_SKEW_S = 60;
 /** Two clocks, neither perfect: `iat` and `exp` of a task's signature are compared with this tolerance. */
 export const TASK_SIGNATURE_SKEW_S = 60;
+/** `exp` − `iat` of a task's signature: a delegate remembers each that it has taken for as long as it holds. */
+export const MAX_TASK_SIGNATURE_LIFE_S = 86_400;
 
 export const RECONNECT_BASE_MS = 1_000;
 export const RECONNECT_CAP_MS = 60_000;

@@ -206,6 +206,9 @@ const drain = z.object({
   reconnectAfterMs: durationMs,
 });
 
+/** Beyond the base contract (PROTOCOL.md, section 8.2). */
+const taskSigningKeys = z.object({ type: z.literal('task-signing-keys'), signed: z.string().max(16_384) });
+
 const pause = z.object({ type: z.literal('pause'), reason: text });
 const resume = z.object({ type: z.literal('resume') });
 
@@ -235,6 +238,7 @@ export const toDelegateSchemas = {
   drain,
   pause,
   resume,
+  'task-signing-keys': taskSigningKeys,
 } as const;
 
 export type ToManager = z.infer<(typeof toManagerSchemas)[keyof typeof toManagerSchemas]>;

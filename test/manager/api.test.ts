@@ -357,6 +357,10 @@ describe('the API', () => {
         [
           'POST /delegate/v1/enroll',
           'GET /delegate/v1/connect',
+          'POST /delegate/v1/rotate-key',
+          'GET /api/v1/task-signing-keys',
+          'POST /api/v1/task-signing-keys',
+          'DELETE /api/v1/task-signing-keys/{kid}',
           'POST /api/v1/enrolment-tokens',
           'GET /api/v1/enrolment-tokens',
           'GET /api/v1/delegates',

@@ -159,6 +159,10 @@ const toDelegateArbitraries: PerType<ToDelegate> = {
   }),
   pause: fc.record({ type: fc.constant('pause' as const), reason: text }),
   resume: fc.record({ type: fc.constant('resume' as const) }),
+  'task-signing-keys': fc.record({
+    type: fc.constant('task-signing-keys' as const),
+    signed: fc.string({ maxLength: 16_384 }),
+  }),
 };
 
 export const toManagerMessage: fc.Arbitrary<ToManager> = fc.oneof(...Object.values(toManagerArbitraries));
