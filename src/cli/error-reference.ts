@@ -9,7 +9,7 @@ import { VALIDATION_ERRORS } from '../connectors/servicenow/validation/errors.ts
 import { DELEGATE_ERRORS, MANAGER_REFUSAL_ERRORS } from '../delegate/errors.ts';
 import { DEVELOPMENT_ERRORS } from '../dev/errors.ts';
 import { FAKE_SERVICENOW_ERRORS } from '../dev/fake-servicenow/errors.ts';
-import { HTTP_ERRORS } from '../http/transport-error.ts';
+import { HTTP_ERRORS } from '../http/errors.ts';
 import type { ErrorKind, ErrorKinds } from '../kit/errors.ts';
 import { FILE_ERRORS } from '../kit/durable-file.ts';
 import { MANAGER_ERRORS, REFUSAL_ERRORS } from '../manager/errors.ts';

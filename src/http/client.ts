@@ -12,7 +12,8 @@ import {
   type HttpResponse,
 } from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
-import { httpError, transportError } from './transport-error.ts';
+import { httpError } from './errors.ts';
+import { transportError } from './transport-error.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;

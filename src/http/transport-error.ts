@@ -1,101 +1,10 @@
 import { errors } from 'undici';
-import { DelegateError, errorsOf, systemCode, type ErrorFacts, type ErrorKinds } from '../kit/errors.ts';
-
-/** Why there is no answer, or none that is HTTP. What passes by itself is retryable: overload, restarts, resets. */
-export const HTTP_ERRORS = {
-  'network.dns': {
-    category: 'unavailable',
-    means: 'The host name did not resolve to an address: it is unknown to DNS here, or DNS gave no answer.',
-    remedy: "Check the host name, and that the delegate's DNS knows it.",
-  },
-  'network.refused': {
-    category: 'unavailable',
-    retryable: true,
-    means: 'The host is there, and nothing listens on this port, or a firewall says so.',
-    remedy: 'Check host and port, and that nothing between refuses the delegate.',
-  },
-  'network.unreachable': {
-    category: 'unavailable',
-    retryable: true,
-    means: 'There is no route to the host, or the network of the delegate is down.',
-    remedy: 'Check routes and firewalls between the delegate and the host.',
-  },
-  'network.reset': {
-    category: 'unavailable',
-    retryable: true,
-    means: 'The connection ended before the answer was complete.',
-    remedy: 'Usually passes; if not, look at proxies and load balancers between.',
-  },
-  'network.connect-timeout': {
-    category: 'timeout',
-    retryable: true,
-    means: 'The host did not accept a connection in time (10 s).',
-    remedy: 'A firewall that drops packets is the usual cause: allow the delegate to reach host and port.',
-  },
-  'network.answer-timeout': {
-    category: 'timeout',
-    retryable: true,
-    means: 'The request was taken, and the answer did not come, or did not go on, in time (30 s).',
-    remedy: 'The server is overloaded or the request is too costly.',
-  },
-  'network.failed': {
-    category: 'unavailable',
-    retryable: true,
-    means:
-      'The request failed below HTTP for a reason that is not known here; its system code is in the message.',
-    remedy: "Look the code up in the documentation of the delegate's system or of Node.js.",
-  },
-  'http.response-too-large': {
-    category: 'bad-response',
-    means: 'The answer is larger than the delegate accepts (16 MiB, unpacked).',
-    remedy: 'Check that the URL is the right one.',
-  },
-  'http.broken-response': {
-    category: 'bad-response',
-    retryable: true,
-    means: 'What came is not HTTP, or its body cannot be unpacked.',
-    remedy: 'Check that host and port speak HTTP, and what stands between.',
-  },
-  'http.request-invalid': {
-    category: 'invalid-input',
-    means: 'The request was not sent, because it has a header that HTTP does not allow.',
-    remedy: 'A line break or another control character inside a token is the usual cause.',
-  },
-  'tls.certificate-expired': {
-    category: 'unavailable',
-    means: "The server's certificate is past its end, or before its beginning.",
-    remedy: "Renew the server's certificate; if it is right, check the clock of this machine.",
-  },
-  'tls.untrusted': {
-    category: 'unavailable',
-    means: "The server's certificate does not lead to a certificate authority that this machine trusts.",
-    remedy: 'Add the CA that signed it (NODE_EXTRA_CA_CERTS), or check who intercepts the connection.',
-  },
-  'tls.host-mismatch': {
-    category: 'unavailable',
-    means: "The server's certificate is for other host names than the one that was called.",
-    remedy: 'Use the host name of the certificate.',
-  },
-  'tls.handshake': {
-    category: 'unavailable',
-    means:
-      'The server answered, and the two sides did not agree on TLS: it speaks none, or another version, or wants a certificate of the delegate.',
-    remedy: 'Check that the port speaks TLS, and the protocol versions on both sides.',
-  },
-  'tls.handshake-timeout': {
-    category: 'timeout',
-    retryable: true,
-    means: 'The host accepted the connection and did not finish the TLS handshake in time.',
-    remedy:
-      'The server is overloaded, or something between holds the connection: look at proxies and TLS inspection if it goes on.',
-  },
-} as const satisfies ErrorKinds;
-
-export const httpError = errorsOf(HTTP_ERRORS);
+import { DelegateError, systemCode, type ErrorFacts } from '../kit/errors.ts';
+import { httpError, type HttpErrorCode } from './errors.ts';
 
 /** What is known of a system code: what the host did, and what is special to it. */
 interface Judgement extends Pick<ErrorFacts, 'retryable' | 'hint'> {
-  readonly code: keyof typeof HTTP_ERRORS;
+  readonly code: HttpErrorCode;
   readonly what: string;
 }
 
@@ -159,9 +68,12 @@ const notTls: Judgement = {
   hint: 'Check host and port: another protocol is spoken there, or a proxy answers in its place.',
 };
 const certificateWanted: Judgement = {
-  code: 'tls.handshake',
+  code: 'tls.client-certificate-required',
   what: 'wants a TLS certificate of the delegate, which shows none',
-  hint: 'Let the requests of this delegate in without a client certificate.',
+};
+const certificateRefused: Judgement = {
+  code: 'tls.client-certificate-refused',
+  what: 'does not accept the TLS certificate that the delegate shows',
 };
 const handshakeTimeout: Judgement = {
   code: 'tls.handshake-timeout',
@@ -213,33 +125,79 @@ const judgements: Readonly<Record<string, Judgement>> = {
   ERR_TLS_HANDSHAKE_TIMEOUT: handshakeTimeout,
   ERR_SSL_WRONG_VERSION_NUMBER: notTls,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: certificateWanted,
 };
+
+/**
+ * Alerts of the peer about the certificate of the delegate (RFC 8446, section 6.2), by the ends of OpenSSL's names for
+ * them: what stands before changes with its version (`SSLV3_`, `TLSV1_`, `SSL/TLS_`).
+ */
+const alerts: readonly (readonly [suffix: string, judgement: Judgement])[] = [
+  ['_ALERT_CERTIFICATE_REQUIRED', certificateWanted],
+  ['_ALERT_BAD_CERTIFICATE', certificateRefused],
+  ['_ALERT_UNSUPPORTED_CERTIFICATE', certificateRefused],
+  ['_ALERT_CERTIFICATE_REVOKED', certificateRefused],
+  ['_ALERT_CERTIFICATE_EXPIRED', certificateRefused],
+  ['_ALERT_CERTIFICATE_UNKNOWN', certificateRefused],
+  ['_ALERT_UNKNOWN_CA', certificateRefused],
+];
 
 /** Codes that come in families. */
 const families: readonly (readonly [prefix: string, judgement: Judgement])[] = [
   ['ERR_SSL_', handshake],
   ['ERR_TLS_', handshake],
   ['Z_', unpackable],
+  // Of Node's own parser, which reads the answers to a WebSocket's upgrade.
+  ['HPE_', notHttp],
   // What Node makes of Brotli's own names, such as `_ERROR_FORMAT_PADDING_1`.
   ['ERR__ERROR_', unpackable],
 ];
 
 /** A failure below HTTP as a coded error that names the host and nothing else of the request. */
-export function transportError(thrown: unknown, url: URL): DelegateError {
+export function transportError(thrown: unknown, { host }: Pick<URL, 'host'>): DelegateError {
   if (thrown instanceof DelegateError) return thrown;
   const code = systemCode(thrown);
   // undici's parser gives its errors no code, but what it could not read: of an answer's body nothing is logged.
-  if (thrown instanceof errors.HTTPParserError) return told(notHttp, code, url, new Error(thrown.message));
+  if (thrown instanceof errors.HTTPParserError) return told(notHttp, code, host, new Error(thrown.message));
   const judgement = judge(code);
   if (judgement === undefined) {
-    const message = `${url.host}: the request failed (${code ?? 'no code'}).`;
+    const message = `${host}: the request failed (${code ?? 'no code'}).`;
     return httpError('network.failed', message, { cause: thrown });
   }
-  return told(judgement, code, url, thrown);
+  return told(judgement, code, host, thrown);
 }
 
-function told(judgement: Judgement, code: string | undefined, { host }: URL, cause: unknown): DelegateError {
+/** Of what fails between the delegate and a proxy nothing is the fault of the host behind it, nor to be mended there. */
+const atProxy: Partial<Record<HttpErrorCode, HttpErrorCode>> = {
+  'network.dns': 'network.proxy-dns',
+  'network.connect-timeout': 'network.proxy-timeout',
+  'tls.certificate-expired': 'tls.proxy-certificate-expired',
+  'tls.untrusted': 'tls.proxy-untrusted',
+  'tls.host-mismatch': 'tls.proxy-host-mismatch',
+  'tls.handshake': 'tls.proxy-handshake',
+  'tls.handshake-timeout': 'tls.proxy-handshake',
+  'tls.client-certificate-required': 'tls.proxy-handshake',
+  'tls.client-certificate-refused': 'tls.proxy-handshake',
+};
+
+/**
+ * A failure on the way to the proxy as a coded error.
+ *
+ * @param instead of what the system code says that the proxy did
+ */
+export function proxyError(thrown: unknown, { host }: Pick<URL, 'host'>, instead?: string): DelegateError {
+  if (thrown instanceof DelegateError) return thrown;
+  const code = systemCode(thrown);
+  const judgement = judge(code);
+  const what = instead ?? judgement?.what ?? `cannot be reached (${code ?? 'no code'})`;
+  const kind = judgement === undefined ? undefined : atProxy[judgement.code];
+  return httpError(kind ?? 'network.proxy-unreachable', `The proxy ${host} ${what}.`, {
+    ...(judgement?.retryable === undefined ? {} : { retryable: judgement.retryable }),
+    details: { proxy: host, ...(code === undefined ? {} : { systemCode: code }) },
+    cause: thrown,
+  });
+}
+
+function told(judgement: Judgement, code: string | undefined, host: string, cause: unknown): DelegateError {
   const { what, code: kind, ...special } = judgement;
   return httpError(kind, `${host} ${what}.`, {
     ...special,
@@ -251,5 +209,6 @@ function told(judgement: Judgement, code: string | undefined, { host }: URL, cau
 function judge(code: string | undefined): Judgement | undefined {
   if (code === undefined) return undefined;
   if (Object.hasOwn(judgements, code)) return judgements[code];
-  return families.find(([prefix]) => code.startsWith(prefix))?.[1];
+  const alert = alerts.find(([suffix]) => code.startsWith('ERR_SSL_') && code.endsWith(suffix));
+  return (alert ?? families.find(([prefix]) => code.startsWith(prefix)))?.[1];
 }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
-import { HTTP_ERRORS, transportError } from '../../src/http/transport-error.ts';
+import { HTTP_ERRORS } from '../../src/http/errors.ts';
+import { transportError } from '../../src/http/transport-error.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 
 const url = new URL('https://user:hunter2@acme.example:8443/path?sysparm_query=hunter2');
@@ -56,7 +57,15 @@ describe('a failure below HTTP', () => {
     ERR_SSL_WRONG_VERSION_NUMBER: ['tls.handshake', 'unavailable', false],
     ERR_SSL_PACKET_LENGTH_TOO_LONG: ['tls.handshake', 'unavailable', false],
     ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: ['tls.handshake', 'unavailable', false],
-    ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: ['tls.handshake', 'unavailable', false],
+    HPE_INVALID_CONSTANT: ['http.broken-response', 'bad-response', true],
+    ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: ['tls.client-certificate-required', 'unavailable', false],
+    ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: ['tls.client-certificate-refused', 'unavailable', false],
+    ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: ['tls.client-certificate-refused', 'unavailable', false],
+    ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: ['tls.client-certificate-refused', 'unavailable', false],
+    ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: ['tls.client-certificate-refused', 'unavailable', false],
+    ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: ['tls.client-certificate-refused', 'unavailable', false],
+    ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: ['tls.client-certificate-refused', 'unavailable', false],
+    'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_UNKNOWN': ['tls.client-certificate-refused', 'unavailable', false],
     ERR_TLS_HANDSHAKE_TIMEOUT: ['tls.handshake-timeout', 'timeout', true],
     ERR_TLS_INVALID_PROTOCOL_VERSION: ['tls.handshake', 'unavailable', false],
   };
