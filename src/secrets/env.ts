@@ -1,4 +1,4 @@
-import { invalidLocator, secretNotFound, type Provider } from './resolver.ts';
+import { invalidLocator, secretNotFound, type Provider } from './provider.ts';
 
 /** What stands before every name, so that a reference reaches nothing else of the environment. */
 const SECRET_VARIABLE_PREFIX = 'DELEGATE_SECRET_';
@@ -24,7 +24,7 @@ export function envProvider(environment: Readonly<Record<string, string | undefi
           ),
         );
       }
-      return Promise.resolve(value);
+      return Promise.resolve({ value, place: `variable ${variable}` });
     },
     write: undefined,
   };

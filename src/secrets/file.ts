@@ -1,15 +1,8 @@
-import { constants } from 'node:fs';
-import { lstat, open, realpath } from 'node:fs/promises';
-import { isAbsolute, join, sep } from 'node:path';
+import { lstat, realpath } from 'node:fs/promises';
+import { isAbsolute, join, resolve, sep } from 'node:path';
 import { fileCalls, writeDurably } from '../kit/durable-file.ts';
-import { DelegateError, systemCode } from '../kit/errors.ts';
-import { secretError } from './errors.ts';
-import { invalidLocator, secretNotFound, type Provider } from './resolver.ts';
-
-/** A secret is a password, a key or a certificate chain; anything larger is the wrong file. */
-const MAX_SECRET_FILE_BYTES = 65_536;
-
-const LAST_LINE_BREAK = /\r?\n$/;
+import { invalidLocator, type Provider } from './provider.ts';
+import { readSecretFile, unreadable, withoutLastLineBreak, type FileWords } from './text-file.ts';
 
 /** Of a file's mode. */
 const PERMISSIONS = 0o777;
@@ -19,6 +12,15 @@ const NEW_FILE = { mode: 0o600, folderMode: 0o700 } as const;
 
 const PATH = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
 
+/** One folder that references lead into: how they begin, and the setting that names it. */
+export interface SecretFolder {
+  readonly scheme: 'file' | 'kubernetes';
+  readonly setting: string;
+  readonly directory: string;
+  /** Files and folders that references must not lead to though they lie in it, whatever links are on the way. */
+  readonly closed: readonly string[];
+}
+
 /**
  * `file:relative/path` reads a file below one folder. The path is checked as text, and once more after links are
  * resolved: Kubernetes mounts secrets as links inside the folder, and a link that leads out of it is refused.
@@ -26,16 +28,17 @@ const PATH = /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/;
  *
  * Written is only a file that is there, by its own name: what stands behind a link belongs to whoever made the link.
  */
-export function fileProvider(directory: string | undefined): Provider {
+export function fileProvider(directory: string, closed: readonly string[] = []): Provider {
+  const folder: SecretFolder = { scheme: 'file', setting: 'DELEGATE_SECRETS_DIR', directory, closed };
   return {
     async read(locator, signal) {
-      const path = await resolveInside(directory, locator);
+      const path = await resolveInside(folder, locator);
       signal.throwIfAborted();
-      return await readSecretFile(path, `file:${locator}`);
+      return { value: await readSecretFile(path, wordsOf(folder, locator)), place: `file ${path}` };
     },
     async write(locator, value) {
-      const path = await resolveInside(directory, locator);
-      if (directory === undefined || path !== join(await realpath(directory), locator)) {
+      const path = await resolveInside(folder, locator);
+      if (path !== join(await realpath(directory), locator)) {
         throw new Error('a link leads to the file');
       }
       await replaceSecretFile(path, value);
@@ -43,46 +46,45 @@ export function fileProvider(directory: string | undefined): Provider {
   };
 }
 
-/** The path behind all links. */
-async function resolveInside(directory: string | undefined, locator: string): Promise<string> {
-  if (isAbsolute(locator) || !PATH.test(locator) || locator.split('/').includes('..')) {
-    throw invalidLocator('file:…', 'give a plain path relative to DELEGATE_SECRETS_DIR');
-  }
-  const reference = `file:${locator}`;
-  if (directory === undefined) {
-    throw secretNotFound(
-      reference,
-      `The secret ${reference} cannot be read: this delegate has no secrets folder.`,
-      'Set DELEGATE_SECRETS_DIR to the folder that holds it.',
-    );
-  }
-  try {
-    const root = await realpath(directory);
-    const path = await realpath(join(root, locator));
-    if (path.startsWith(root.endsWith(sep) ? root : root + sep)) return path;
-  } catch (thrown) {
-    throw unreadable(reference, thrown);
-  }
-  throw invalidLocator(reference, 'it leads out of DELEGATE_SECRETS_DIR');
+export function wordsOf({ scheme, setting }: SecretFolder, locator: string): FileWords {
+  return { reference: `${scheme}:${locator}`, where: `in ${setting}` };
 }
 
-async function readSecretFile(path: string, reference: string): Promise<string> {
-  try {
-    // Not blocking: opening a FIFO would otherwise wait for whoever writes to it, and keep a thread meanwhile.
-    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stat = await file.stat();
-    if (!stat.isFile()) throw invalidLocator(reference, 'it is not a file');
-    if (stat.size > MAX_SECRET_FILE_BYTES) {
-      throw invalidLocator(reference, `it has ${stat.size} bytes, over ${MAX_SECRET_FILE_BYTES}`);
-    }
-    return decoded(await file.readFile(), reference).replace(LAST_LINE_BREAK, '');
-  } catch (thrown) {
-    throw unreadable(reference, thrown);
+/** The path behind all links, which is inside of the folder. */
+export async function resolveInside(folder: SecretFolder, locator: string): Promise<string> {
+  const { scheme, setting, directory, closed } = folder;
+  if (isAbsolute(locator) || !PATH.test(locator) || locator.split('/').includes('..')) {
+    throw invalidLocator(`${scheme}:…`, `give a plain path relative to ${setting}`);
   }
+  const words = wordsOf(folder, locator);
+  try {
+    const root = await realpath(directory);
+    const closedBefore = await placesOf(closed);
+    const path = await realpath(join(root, locator));
+    if (!isWithin(root, path)) throw invalidLocator(words.reference, `it leads out of ${setting}`);
+    // Again, since a mounted Secret may have been swapped meanwhile: the path is then of the old generation or the new.
+    const closedAfter = await placesOf(closed);
+    if (![...closedBefore, ...closedAfter].some((place) => isWithin(place, path))) return path;
+  } catch (thrown) {
+    throw unreadable(words, thrown);
+  }
+  throw invalidLocator(
+    words.reference,
+    'what it leads to has its own setting, and is no secret of a connector',
+  );
+}
+
+/** Behind all links; as they are written for those that are not there. */
+async function placesOf(paths: readonly string[]): Promise<string[]> {
+  return await Promise.all(paths.map(async (path) => await realpath(path).catch(() => resolve(path))));
+}
+
+function isWithin(place: string, path: string): boolean {
+  return path === place || path.startsWith(place.endsWith(sep) ? place : place + sep);
 }
 
 async function replaceSecretFile(path: string, value: string): Promise<void> {
-  if (value.replace(LAST_LINE_BREAK, '') !== value) throw new Error('the value ends in a line break');
+  if (withoutLastLineBreak(value) !== value) throw new Error('the value ends in a line break');
   const old = await lstat(path);
   if (!old.isFile()) throw new Error('it is not a file');
   // To root, and to whoever may write the folder, the mode forbids nothing; to its owner it meant something.
@@ -102,34 +104,5 @@ async function replaceSecretFile(path: string, value: string): Promise<void> {
         throw thrown;
       }
     },
-  });
-}
-
-/** Strict: a password with a replaced character would be sent, and would count towards a lockout. */
-function decoded(bytes: Buffer, reference: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (thrown) {
-    throw secretError('secret-unreadable', `The secret ${reference} is not UTF-8 text.`, {
-      hint: 'Save the file as UTF-8; give a binary key store as base64.',
-      details: { reference },
-      cause: thrown,
-    });
-  }
-}
-
-function unreadable(reference: string, thrown: unknown): DelegateError {
-  if (thrown instanceof DelegateError) return thrown;
-  const code = systemCode(thrown);
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return secretNotFound(
-      reference,
-      `The secret ${reference} does not exist in DELEGATE_SECRETS_DIR.`,
-      'Put the file there, or correct the reference.',
-    );
-  }
-  return secretError('secret-unreadable', `The secret ${reference} cannot be read (${code ?? 'unknown'}).`, {
-    details: { reference },
-    cause: thrown,
   });
 }

@@ -1,20 +1,12 @@
-import { reasonOf, type DelegateError } from '../kit/errors.ts';
+import { DelegateError, reasonOf } from '../kit/errors.ts';
 import type { Secret } from '../kit/secret.ts';
 import { secretError } from './errors.ts';
 import type { SecretsLog } from './log.ts';
+import type { Lookup } from './lookup.ts';
+import { traitsOf } from './traits.ts';
 
-/**
- * One kind of place where secrets are kept. `read` gets the part of a reference after the provider's name and
- * answers the value, or rejects with one of the errors of this room.
- */
-export interface Provider {
-  read(locator: string, signal: AbortSignal): Promise<string>;
-  /**
-   * Replaces the value of a secret that is there: whatever happens, there is the old one or the new. Resolves when the
-   * new one would survive a power cut; rejects, saying why, if it can't be. Undefined: these can't be written at all.
-   */
-  readonly write: ((locator: string, value: string) => Promise<void>) | undefined;
-}
+/** A value is written by hand at most once an hour or so; the token server's answer can't be had again. */
+const WRITE_WITHIN_MS = 30_000;
 
 /** What a value is wanted for. */
 export interface SecretUse {
@@ -27,8 +19,8 @@ export interface SecretUse {
 
 export interface SecretResolver {
   /**
-   * @param reference `env:NAME`, `file:relative/path`, or a bare name that the configuration maps to one of them
-   * Rejects with `secret-reference-invalid`, `secret-not-found`, `secret-unreadable`, `secret-empty` or what `admit` says.
+   * @param reference such as `env:NAME` or `file:relative/path`, or a bare name that the configuration maps to one
+   * Rejects with an error of this room, or what `admit` says.
    */
   resolve(reference: string, use: SecretUse): Promise<Secret>;
   /**
@@ -39,87 +31,62 @@ export interface SecretResolver {
 }
 
 export interface ResolverOptions {
-  providers: Readonly<Record<string, Provider>>;
-  /** Bare names and the provider references that they stand for. */
-  names: Readonly<Record<string, string>>;
+  lookup: Lookup;
   /** The provider references whose values may be replaced. */
   writable: readonly string[];
   /** Whether the secret of this provider reference may go there; rejects with a `policy` error if not. */
   admit: (name: string, origins: readonly string[], signal: AbortSignal) => Promise<void>;
+  /** Told of each value that was found, before anybody gets it: rejects if it must not be handed out after all. */
+  pin?: ((name: string, origins: readonly string[], signal: AbortSignal) => Promise<void>) | undefined;
   protect: (value: string, origins: readonly string[]) => Secret;
   log: SecretsLog;
 }
 
-const BARE_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/;
-const PROVIDER_REFERENCE = /^([a-z][a-z0-9-]{0,31}):(.{1,512})$/;
-
 export function createResolver(options: ResolverOptions): SecretResolver {
-  const { providers, names, admit, protect, log } = options;
+  const { lookup, admit, pin, protect, log } = options;
   const writable = new Set(options.writable);
-  const find = (target: string, reference: string): { provider: Provider; locator: string } => {
-    const [, scheme = '', locator = ''] = PROVIDER_REFERENCE.exec(target) ?? [];
-    const provider = Object.hasOwn(providers, scheme) ? providers[scheme] : undefined;
-    if (provider === undefined) throw invalidReference(reference, Object.keys(providers));
-    return { provider, locator };
+  const warned = new Set<string>();
+  /** Once for each reference, however often it is read. */
+  const warnOfShort = (name: string, value: string): void => {
+    if (warned.has(name) || !traitsOf(value).isShort) return;
+    warned.add(name);
+    log.warn(
+      { code: 'secret-short', reference: name },
+      'this secret is too short to be found in every text that it must not stand in',
+    );
   };
   return {
     async resolve(reference, { signal, origins, onUse }) {
-      const target = targetOf(reference, names);
-      if (target === undefined) throw notMapped(reference);
-      const { provider, locator } = find(target, reference);
-      await admit(target, origins, signal);
-      const value = await provider.read(locator, signal);
+      const { name, provider, locator } = lookup.find(reference);
+      await admit(name, origins, signal);
+      const { value } = await provider.read(locator, signal);
       if (value === '') throw emptySecret(reference);
-      onUse?.(target);
-      return protect(value, origins);
+      await pin?.(name, origins, signal);
+      onUse?.(name);
+      const secret = protect(value, origins);
+      warnOfShort(name, value);
+      return secret;
     },
     async replace(reference, value) {
-      const target = targetOf(reference, names);
+      const name = lookup.nameOf(reference);
       // What passes here is the operator's own word, and may be printed.
-      if (target === undefined || !writable.has(target)) return false;
+      if (name === undefined || !writable.has(name)) return false;
       try {
-        const { provider, locator } = find(target, reference);
+        const { provider, locator } = lookup.find(name);
         if (provider.write === undefined) throw new Error('secrets of this kind cannot be written');
-        await provider.write(locator, value.reveal());
-        log.info({ reference: target }, 'a secret was replaced by the one that a server gave in its place');
+        await provider.write(locator, value.reveal(), AbortSignal.timeout(WRITE_WITHIN_MS));
+        log.info({ reference: name }, 'a secret was replaced by the one that a server gave in its place');
         return true;
       } catch (thrown) {
-        log.warn({ reference: target, why: reasonOf(thrown) }, 'a secret that may be replaced could not be');
+        const remedy = thrown instanceof DelegateError ? { code: thrown.code, hint: thrown.hint } : {};
+        log.warn(
+          { reference: name, why: reasonOf(thrown), ...remedy },
+          'a secret that may be replaced could not be',
+        );
         return false;
       }
     },
   };
-}
-
-/** The provider reference; undefined for a bare name that is not mapped. */
-function targetOf(reference: string, names: Readonly<Record<string, string>>): string | undefined {
-  if (!BARE_NAME.test(reference)) return reference;
-  return Object.hasOwn(names, reference) ? names[reference] : undefined;
-}
-
-function notMapped(name: string): DelegateError {
-  return secretError('secret-not-found', 'A secret name is not mapped on this delegate.', {
-    hint: `Map the name in the delegate's configuration under secretNames, to env:NAME or file:relative/path. A value never belongs here.`,
-    details: { length: name.length },
-  });
-}
-
-/** Nothing of it is quoted, nor of a name that is not mapped: it may be a password, pasted where its name belongs. */
-function invalidReference(reference: string, schemes: readonly string[]): DelegateError {
-  return secretError('secret-reference-invalid', 'A secret reference is not valid: no provider has it.', {
-    hint: `Give ${schemes.map((name) => `${name}:…`).join(' or ')}, or a name mapped under secretNames. A value never belongs here.`,
-    details: { length: reference.length },
-  });
-}
-
-export function invalidLocator(reference: string, why: string): DelegateError {
-  return secretError('secret-reference-invalid', `The secret reference ${reference} is not valid: ${why}.`, {
-    details: { reference },
-  });
-}
-
-export function secretNotFound(reference: string, message: string, hint: string): DelegateError {
-  return secretError('secret-not-found', message, { hint, details: { reference } });
 }
 
 function emptySecret(reference: string): DelegateError {

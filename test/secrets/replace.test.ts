@@ -82,7 +82,9 @@ describe('replacing a secret', () => {
 
   describe('can not be done, which is said,', () => {
     const refusedAt = async (reference: string): Promise<void> => {
-      expect(await secrets([reference]).replace(reference, NEW)).to.equal(false);
+      const store = secrets([reference]);
+      told.splice(0);
+      expect(await store.replace(reference, NEW)).to.equal(false);
       expect(told).to.have.length(1);
       expect(told[0]).to.have.property('reference', reference);
       expect(JSON.stringify(told)).not.to.contain(NEW.reveal());

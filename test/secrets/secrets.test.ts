@@ -6,7 +6,9 @@ import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor } from '../../src/kit/secret.ts';
+import { systemClock } from '../../src/kit/time.ts';
 import { createSecrets, type SecretsOptions } from '../../src/secrets/index.ts';
+import { NO_STORES } from '../support/no-stores.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 
 const SILENT = { info: () => {}, warn: () => {} };
@@ -127,7 +129,7 @@ describe('a secret reference', () => {
     'Env:PASSWORD',
     ' env:PASSWORD',
     'env::PASSWORD',
-    'vault:secret/data/a',
+    'volt:secret/data/a',
     '__proto__:PASSWORD',
     'constructor:PASSWORD',
     'toString:x',
@@ -171,6 +173,56 @@ describe('a secret reference', () => {
     });
   }
 
+  describe("to what is the delegate's own, though it lies in the folder of secrets,", () => {
+    const own: [string, string[], string][] = [
+      ['by its path', ['plain'], 'file:plain'],
+      ['by a link to it', ['plain'], 'file:link'],
+      ['where the setting names a link', ['link'], 'file:plain'],
+      ['where both are links of Kubernetes', ['..data/mounted'], 'file:mounted'],
+      ['below a folder', ['sub'], 'file:sub/deep/..data.pem'],
+      ['below a folder that a link leads to', ['folder-link'], 'file:sub/deep/..data.pem'],
+      ['by a link to its folder', ['sub'], 'file:folder-link/deep/..data.pem'],
+      ['where all of it is', ['.'], 'file:plain'],
+    ];
+    for (const [how, places, reference] of own) {
+      it(`${how}, leads to nothing`, async () => {
+        const error = await failure(reference, { ownPlaces: places.map((place) => join(directory, place)) });
+        expect(error).to.include({ code: 'secret-reference-invalid' });
+        expect(error.message).to.contain('has its own setting');
+      });
+    }
+
+    it('leads to nothing where a cloud has put its token there', async () => {
+      for (const variable of ['AZURE_FEDERATED_TOKEN_FILE', 'GOOGLE_APPLICATION_CREDENTIALS']) {
+        const environment = { [variable]: join(directory, 'plain') };
+        expect((await failure('file:link', { environment })).message).to.contain('has its own setting');
+      }
+    });
+
+    it('leaves its neighbours alone, and is not missed when it is gone', async () => {
+      const ownPlaces = [join(directory, 'gone'), join(directory, 'plai'), join(directory, 'sub', 'dee')];
+      expect(await resolve('file:plain', { ownPlaces })).to.equal('file-value');
+      expect(await resolve('file:sub/deep/..data.pem', { ownPlaces })).to.equal('nested-value');
+    });
+
+    it('leads to nothing where Kubernetes has mounted a Secret, which has its name already', async () => {
+      const reference = 'file:sub/deep/..data.pem';
+      const stores = {
+        settings: { ...NO_STORES, kubernetesDirectory: join(directory, 'sub') },
+        ports: {
+          send: () => Promise.reject(new Error('nobody is asked')),
+          clock: systemClock,
+          protect: (value: string) => new Redactor().register(value),
+          permit: () => {},
+          scrub: (text: string) => text,
+          log: SILENT,
+        },
+      };
+      expect(await resolve('file:plain', { stores })).to.equal('file-value');
+      expect((await failure(reference, { stores })).message).to.contain('has its own setting');
+    });
+  });
+
   const missing = [
     'env:PATH',
     'env:_',
@@ -206,9 +258,21 @@ describe('a secret reference', () => {
     });
   }
 
+  for (const [reference, setting] of [
+    ['kubernetes:a/b', 'DELEGATE_KUBERNETES_SECRETS_DIR'],
+    ['exec:a', 'DELEGATE_EXEC_SECRETS_FILE'],
+    ['vault:kv/a#b', 'DELEGATE_VAULT_ADDRESS'],
+  ] as const) {
+    it(`${reference} names the setting that would switch its store on`, async () => {
+      const error = await failure(reference);
+      expect(error).to.include({ code: 'secret-store-off', category: 'secret' });
+      expect(error.hint).to.contain(setting);
+    });
+  }
+
   it('to a file needs a secrets folder', async () => {
     const error = await failure('file:plain', { directory: undefined });
-    expect(error).to.include({ code: 'secret-not-found' });
+    expect(error).to.include({ code: 'secret-store-off' });
     expect(error.hint).to.contain('DELEGATE_SECRETS_DIR');
     expect(await failure('file:plain', { directory: join(home, 'gone') })).to.include({
       code: 'secret-not-found',

@@ -19,10 +19,12 @@ import { HttpClient } from '../../src/http/client.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, type Secret } from '../../src/kit/secret.ts';
 import { systemClock, type Clock } from '../../src/kit/time.ts';
-import { defaultPolicy } from '../../src/policy/policy.ts';
-import { assertSecretsStay } from '../../src/policy/secret-bounds.ts';
+import { defaultPolicy, type Policy } from '../../src/policy/policy.ts';
+import { withSecretBounds } from '../../src/policy/secret-bounds.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
-import { createResolver, secretNotFound } from '../../src/secrets/resolver.ts';
+import { createLookup } from '../../src/secrets/lookup.ts';
+import { secretNotFound, type FoundSecret, type Provider } from '../../src/secrets/provider.ts';
+import { createResolver } from '../../src/secrets/resolver.ts';
 import { listenOnLoopback } from './listen.ts';
 import type { OidcProvider } from './oidc-provider.ts';
 
@@ -46,6 +48,8 @@ interface SurroundingsOptions {
   clock?: Clock;
   /** False: as an operator runs it, without the development switch. */
   allowLoopback?: boolean;
+  /** Takes the place of the default one. */
+  policy?: Policy;
   answerTimeoutMs?: number;
   /** References that the customer has made writable; only those of `test:` can be written. */
   writable?: readonly string[];
@@ -59,25 +63,25 @@ interface SurroundingsOptions {
 export function surroundings(options: SurroundingsOptions = {}): Surroundings {
   const rules = { allowLoopback: options.allowLoopback ?? true };
   const redactor = new Redactor();
-  const policy = defaultPolicy(rules);
+  const policy = withSecretBounds(options.policy ?? defaultPolicy(rules), redactor);
   const secrets = new Map<string, string>();
   const http = new HttpClient({
     guardUrl: (url) => policy.assertUrl(url),
-    guardRequest: (exchange) => assertSecretsStay(exchange, redactor),
+    guardRequest: (exchange) => policy.assertRequest(exchange),
     guardAddress: (address) => policy.assertAddress(address),
     userAgent: 'servicenow-delegate/1.2.3',
     ...(options.answerTimeoutMs === undefined ? {} : { answerTimeoutMs: options.answerTimeoutMs }),
   });
-  const provider = {
-    read(locator: string): Promise<string> {
+  const provider: Provider = {
+    read(locator): Promise<FoundSecret> {
       const value = secrets.get(locator);
       return value === undefined
         ? Promise.reject(
             secretNotFound(`test:${locator}`, `The secret test:${locator} is not there.`, 'Set it.'),
           )
-        : Promise.resolve(value);
+        : Promise.resolve({ value, place: `test ${locator}` });
     },
-    write(locator: string, value: string): Promise<void> {
+    write(locator, value): Promise<void> {
       secrets.set(locator, value);
       return Promise.resolve();
     },
@@ -90,8 +94,11 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
     deps: {
       http: options.http?.(http) ?? http,
       secrets: createResolver({
-        providers: { test: provider },
-        names: {},
+        lookup: createLookup({
+          kinds: { test: { form: 'test:name', setting: undefined, make: () => provider } },
+          names: {},
+          options: { environment: {}, directory: undefined, ownPlaces: [], stores: undefined },
+        }),
         writable: options.writable ?? [],
         admit: (name, origins, signal) => policy.admitSecret(name, origins, signal),
         protect: (value, origins) => redactor.register(value, { origins }),
