@@ -1,110 +1,30 @@
-import { join } from 'node:path';
-import type { Configuration, TaskConfiguration } from './config/load.ts';
-import type { DefineConnector, TaskType } from './connectors/connector.ts';
+import { composeConnectors, type ConnectorsOptions } from './compose/connectors.ts';
+import { dialerOf, userAgentOf } from './compose/network.ts';
+import { policyOf } from './compose/policy.ts';
+import { parseTaskSigningKeys, readTokenFile } from './config/credentials.ts';
+import { labelOf } from './config/leaves.ts';
+import type { Configuration } from './config/load.ts';
+import type { EnrolmentToken } from './delegate/connection/credentials.ts';
 import { Delegate } from './delegate/delegate.ts';
 import { openJournal } from './delegate/journal/file-journal.ts';
 import { journalFolder } from './delegate/journal/folder.ts';
 import { keptSecretsKeyFrom, stateKeyFrom } from './delegate/state/state-key.ts';
 import { HttpClient } from './http/client.ts';
+import { Fresh } from './http/fresh.ts';
 import { deferred } from './kit/flow.ts';
-import type { Redactor, Secret } from './kit/secret.ts';
-import { endsWithin, type Clock } from './kit/time.ts';
+import type { Secret } from './kit/secret.ts';
+import { FileAuditLog } from './observability/audit/audit-log.ts';
+import { auditFolder, auditFolderOf } from './observability/audit/folder.ts';
+import { noAuditLog, type AuditLog } from './observability/audit/trail.ts';
 import { serveHealth } from './observability/health.ts';
-import type { Logger } from './observability/logger.ts';
-import { defaultPolicy, type Policy } from './policy/policy.ts';
+import { PinFile } from './policy/pins.ts';
+import type { Policy } from './policy/policy.ts';
 import { assertSecretsStay } from './policy/secret-bounds.ts';
-import { createSecrets } from './secrets/index.ts';
-import { createKeptSecrets } from './secrets/kept-secrets.ts';
-
-/** For an exchange that has just begun, which has a minute, and the disk behind it, which has no limit of its own. */
-const CONNECTORS_END_WITHIN_MS = 70_000;
-
-export interface ConnectorsOptions {
-  configuration: TaskConfiguration;
-  policy: Policy;
-  /** What this delegate can do. */
-  connectors: readonly DefineConnector[];
-  /** Whence `env:` secrets come. */
-  environment: Readonly<Record<string, string | undefined>>;
-  version: string;
-  redactor: Redactor;
-  clock: Clock;
-  log: Logger;
-  /** What kept secrets are encrypted with, from `keptSecretsKeyFrom`; asked for when the first is needed. */
-  keptSecretsKey: () => Promise<Buffer>;
-  /** As the manager knows it; only there once it is enrolled. */
-  delegateId: () => string;
-}
-
-/** The connectors on the adapters below them; `[Symbol.asyncDispose]` ends their connections, however often it is called. */
-export interface WiredConnectors extends AsyncDisposable {
-  readonly taskTypes: readonly TaskType[];
-  readonly capabilities: readonly string[];
-}
-
-/** What tasks need, with or without a manager. */
-export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
-  const { configuration, redactor, version, clock, log } = options;
-  const { policy } = options;
-  const secrets = createSecrets({
-    environment: options.environment,
-    directory: configuration.secretsDir,
-    names: configuration.secretNames,
-    writable: configuration.writableSecrets,
-    admit: (name, origins, signal) => policy.admitSecret(name, origins, signal),
-    protect: (value, origins) => redactor.register(value, { origins }),
-    log,
-  });
-  const kept = createKeptSecrets({
-    folder: join(configuration.stateDir, 'kept'),
-    key: options.keptSecretsKey,
-    protect: (value) => redactor.register(value),
-    log,
-  });
-  const http = new HttpClient({
-    guardUrl: (url) => policy.assertUrl(url),
-    guardRequest: (exchange) => {
-      policy.assertRequest(exchange);
-      assertSecretsStay(exchange, redactor);
-    },
-    guardAddress: (address) => policy.assertAddress(address),
-    userAgent: userAgentOf(version),
-    maxBodyBytes: policy.maxAnswerBytes,
-  });
-  const wired = options.connectors.map((define) =>
-    define({
-      http,
-      secrets,
-      kept,
-      clock,
-      policy,
-      random: Math.random,
-      protect: (value, origins) => redactor.register(value, { origins }),
-      scrub: (text) => redactor.scrub(text),
-      delegate: { id: options.delegateId, name: configuration.name, version },
-    }),
-  );
-  const endConnectors = async (): Promise<void> => {
-    await Promise.all(wired.map(async (connector) => await connector[Symbol.asyncDispose]?.()));
-  };
-  const end = async (): Promise<void> => {
-    // First who sends: a token exchange that is under way is seen through.
-    if (!(await endsWithin(clock, CONNECTORS_END_WITHIN_MS, endConnectors()))) {
-      log.error('connectors do not end; ending without them');
-    }
-    await http[Symbol.asyncDispose]();
-  };
-  let ending: Promise<void> | undefined;
-  return {
-    taskTypes: wired.flatMap((connector) => connector.tasks),
-    capabilities: wired.flatMap((connector) => connector.capabilities),
-    [Symbol.asyncDispose]: () => (ending ??= end()),
-  };
-}
+import type { Ed25519PublicJwk } from './protocol/enrolment.ts';
 
 export interface ComposeOptions extends Omit<
   ConnectorsOptions,
-  'configuration' | 'policy' | 'delegateId' | 'keptSecretsKey'
+  'configuration' | 'policy' | 'delegateId' | 'keptSecretsKey' | 'audit'
 > {
   configuration: Configuration;
   enrolmentToken: Secret | undefined;
@@ -122,7 +42,8 @@ export interface ComposedDelegate extends AsyncDisposable {
 /** Wires everything, by plain parameters. Rejects with a coded error if the health port can't be had. */
 export async function compose(options: ComposeOptions): Promise<ComposedDelegate> {
   const { configuration, log, redactor, version, clock } = options;
-  const policy = policyOf(configuration);
+  const policy = policyOf(configuration, new PinFile({ stateDir: configuration.stateDir, clock }));
+  log.info(policy.summary, 'policy in force');
   const managerOrigin = new URL(configuration.managerUrl).origin;
   const pin = (secret: Secret | undefined, origins: readonly string[]): void => {
     if (secret !== undefined) redactor.register(secret.reveal(), { pinned: true, origins });
@@ -130,23 +51,31 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
   pin(options.enrolmentToken, [managerOrigin]);
   pin(options.stateKey, []);
   // The manager's address is the operator's own word, checked with the configuration.
+  const dialer = dialerOf({ ...options, policy });
   const managerHttp = new HttpClient({
+    dialer,
     guardUrl: () => {},
     guardRequest: (exchange) => assertSecretsStay(exchange, redactor),
     guardAddress: () => {},
     userAgent: userAgentOf(version),
   });
+  const audit = auditLogOf(options, policy, () => delegate.delegateId);
+  const signingKeys = await taskSigningKeysOf(options);
   // There is no identity before the delegate runs, and so none before its first task.
   const keptSecretsKey = deferred<Buffer>();
   const connectors = composeConnectors({
     ...options,
     policy,
+    dialer,
+    audit,
     keptSecretsKey: () => keptSecretsKey.promise,
     delegateId: () => delegate.delegateId,
   });
   const delegate: Delegate = new Delegate({
     managerUrl: configuration.managerUrl,
-    enrolmentToken: options.enrolmentToken,
+    enrolmentToken: enrolmentTokenOf(options, [managerOrigin]),
+    keyRotationMs: configuration.keyRotationMs,
+    forgetTokens: () => connectors.forget(),
     name: configuration.name,
     tags: [...new Set([...configuration.tags, configuration.hostName])],
     version,
@@ -155,13 +84,13 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     taskTypes: connectors.taskTypes,
     taskResources: connectors,
     capabilities: connectors.capabilities,
-    taskSigningKeys: configuration.taskSigningKeys,
+    taskSigningKeys: signingKeys && (() => signingKeys.current()),
     requireSignedTasks: configuration.requireSignedTasks || policy.requireSignedTasks,
     policyHash: policy.hash,
     shutdownGraceMs: configuration.shutdownGraceMs,
     outboxLimits: configuration.outbox,
-    openJournal: ({ privateKey }) => {
-      const source = { operatorKey: options.stateKey, identityKey: privateKey };
+    openJournal: ({ stateKey }) => {
+      const source = { operatorKey: options.stateKey, identityKey: stateKey };
       keptSecretsKey.resolve(keptSecretsKeyFrom(source));
       return openJournal({
         folder: journalFolder(configuration.stateDir),
@@ -170,7 +99,9 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
         log,
       });
     },
+    audit,
     send: managerHttp.send,
+    dialer,
     redactor,
     clock,
     random: Math.random,
@@ -195,11 +126,58 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
   };
 }
 
-/** What the customer allows. */
-export function policyOf({ allowLoopback }: TaskConfiguration): Policy {
-  return defaultPolicy({ allowLoopback });
+/** From a file it is read when it is needed, and kept by nobody; a value is let go of once it has served. */
+function enrolmentTokenOf(options: ComposeOptions, origins: readonly string[]): EnrolmentToken {
+  const { enrolmentTokenFile: path } = options.configuration;
+  if (path === undefined) return options.enrolmentToken;
+  return () => {
+    const token = readTokenFile(path);
+    return token && options.redactor.register(token.reveal(), { pinned: true, origins });
+  };
 }
 
-function userAgentOf(version: string): string {
-  return `servicenow-delegate/${version}`;
+/** The keys of the operator's file, taken up anew when it has changed; a file that is no good changes nothing. */
+async function taskSigningKeysOf({
+  configuration,
+  clock,
+  log,
+}: ComposeOptions): Promise<Fresh<readonly Ed25519PublicJwk[]> | undefined> {
+  const { taskSigningKeysFile: path } = configuration;
+  if (path === undefined) return undefined;
+  const keys = new Fresh({
+    what: `the task-signing keys (${labelOf('taskSigningKeysFile')})`,
+    paths: [path],
+    make: ([text = '']) => {
+      const parsed = parseTaskSigningKeys(text);
+      if (parsed === undefined) throw new Error('it is not a JWK set of public Ed25519 keys');
+      return parsed;
+    },
+    clock,
+    log,
+  });
+  await keys.current();
+  return keys;
+}
+
+/** Of a delegate in service, unless its operator wants none. */
+function auditLogOf(options: ComposeOptions, policy: Policy, delegateId: () => string): AuditLog {
+  const { configuration, version, redactor, clock, log } = options;
+  if (configuration.auditMaxBytes === 0) return noAuditLog();
+  return new FileAuditLog({
+    folder: auditFolder(auditFolderOf(configuration.stateDir)),
+    maxBytes: configuration.auditMaxBytes,
+    started: () => ({
+      event: 'started',
+      version,
+      delegateName: configuration.name,
+      delegateId: delegateId() || null,
+      managerUrl: configuration.managerUrl,
+      policyHash: policy.hash,
+      requireSignedTasks: configuration.requireSignedTasks || policy.requireSignedTasks,
+      allowLoopback: configuration.allowLoopback,
+    }),
+    scrub: (text) => redactor.scrub(text),
+    clock,
+    log,
+  });
 }

@@ -2,12 +2,13 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pino } from 'pino';
-import { composeConnectors, type WiredConnectors } from '../src/compose.ts';
+import { composeConnectors, type WiredConnectors } from '../src/compose/connectors.ts';
 import type { ConnectorDeps } from '../src/connectors/connector.ts';
 import { defaultPolicy } from '../src/policy/policy.ts';
 import { Redactor, Secret } from '../src/kit/secret.ts';
 import { systemClock, type Clock } from '../src/kit/time.ts';
 import { ManualClock } from './support/manual-clock.ts';
+import { NO_STORES } from './support/no-stores.ts';
 import { listen } from './support/servicenow.ts';
 import { leavesNothingOpen } from './support/open-handles.ts';
 import { tempDirs } from './support/temp-dir.ts';
@@ -35,11 +36,22 @@ describe('the wiring of connectors', () => {
         name: 'test',
         stateDir: join(home, 'state'),
         secretsDir: join(home, 'secrets'),
+        ownPlaces: [],
         secretNames: { 'snow.rt': 'file:rt' },
         writableSecrets: ['file:rt'],
+        secretStores: NO_STORES,
         logLevel: 'info',
         logFormat: 'json',
         allowLoopback: true,
+        policyFile: undefined,
+        network: {
+          authorityFiles: [],
+          clientCertificates: [],
+          httpsProxy: undefined,
+          httpProxy: undefined,
+          proxyBypass: '',
+          proxyCredentialsFile: undefined,
+        },
       },
       policy: defaultPolicy({ allowLoopback: true }),
       connectors: [
@@ -65,7 +77,7 @@ describe('the wiring of connectors', () => {
     await using server = await listen((_request, response) => response.end('late'));
     const answers: string[] = [];
     const wired = wire(async () => {
-      const url = new URL(server.url);
+      const url = new URL('/api/now/table/task?sysparm_limit=1', server.url);
       const signal = new AbortController().signal;
       const answer = await deps[0]?.http.send({ method: 'GET', url, headers: {}, signal });
       answers.push(answer?.body ?? 'none');

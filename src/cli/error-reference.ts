@@ -15,6 +15,7 @@ import { FILE_ERRORS } from '../kit/durable-file.ts';
 import { MANAGER_ERRORS, REFUSAL_ERRORS } from '../manager/errors.ts';
 import { KEY_MATERIAL_ERRORS } from '../oauth/key-material-error.ts';
 import { TOKEN_ERRORS } from '../oauth/token-errors.ts';
+import { AUDIT_ERRORS } from '../observability/audit/errors.ts';
 import { HEALTH_ERRORS } from '../observability/health.ts';
 import { POLICY_ERRORS } from '../policy/errors.ts';
 import { SIGNATURE_ERRORS } from '../protocol/task-signature.ts';
@@ -37,7 +38,7 @@ export const ERROR_CHAPTERS: readonly Chapter[] = [
   { title: 'Secrets', tables: [SECRET_ERRORS] },
   { title: 'What the operator forbids', tables: [POLICY_ERRORS] },
   { title: 'Input of tasks', tables: [INPUT_ERRORS, SIGNATURE_ERRORS] },
-  { title: 'The delegate', tables: [DELEGATE_ERRORS, FILE_ERRORS, HEALTH_ERRORS] },
+  { title: 'The delegate', tables: [DELEGATE_ERRORS, FILE_ERRORS, AUDIT_ERRORS, HEALTH_ERRORS] },
   { title: 'What the manager refuses to a delegate', tables: [MANAGER_REFUSAL_ERRORS] },
   { title: 'The manager', tables: [MANAGER_ERRORS, REFUSAL_ERRORS] },
   { title: 'Commands and settings', tables: [CONFIGURATION_ERRORS, LOCAL_ERRORS] },

@@ -3,6 +3,8 @@ import { ConfigurationError } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
 import { systemCode, wrap } from '../kit/errors.ts';
 import { HELP, helpOf } from './help.ts';
+import { forbidReports, onLastWords, placeOf } from './outputs.ts';
+import { WRONG_USAGE } from './usage.ts';
 
 /** Resolves with the exit code: 0 done · 1 failed · 2 the command line or the configuration is wrong · the command's own. */
 type Command = (args: readonly string[]) => Promise<number | void>;
@@ -13,6 +15,10 @@ const commands: Readonly<Record<string, Command>> = {
   config: async (args) => (await import('./config.ts')).config(args),
   validate: async (args) => (await import('./validate.ts')).validate(args),
   check: async (args) => (await import('./check.ts')).check(args),
+  policy: async (args) => (await import('./policy.ts')).policy(args),
+  secrets: async (args) => (await import('./secrets.ts')).secrets(args),
+  audit: async (args) => (await import('./audit.ts')).audit(args),
+  'rotate-key': async (args) => (await import('./rotate-key.ts')).rotateKey(args),
   manager: async (args) => (await import('./manager.ts')).manager(args),
 };
 
@@ -42,7 +48,7 @@ async function main([name = 'help', ...args]: readonly string[]): Promise<number
   if (Object.hasOwn(commands, name)) return (await commands[name]?.(args)) ?? 0;
   if (Object.hasOwn(developmentCommands, name)) return await develop(name, args);
   process.stderr.write(`There is no command "${name}".\n\n${HELP}`);
-  return 2;
+  return WRONG_USAGE;
 }
 
 async function develop(name: string, args: readonly string[]): Promise<number> {
@@ -51,7 +57,7 @@ async function develop(name: string, args: readonly string[]): Promise<number> {
   } catch (thrown) {
     if (systemCode(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown;
     process.stderr.write(`"${name}" belongs to the development world, which this installation leaves out.\n`);
-    return 2;
+    return WRONG_USAGE;
   }
 }
 
@@ -62,10 +68,17 @@ for (const output of [process.stdout, process.stderr]) {
   });
 }
 
+forbidReports();
+// Until a command knows its secrets, and speaks for itself.
+onLastWords((error) => {
+  process.stderr.write(placeOf(error));
+  return 1;
+});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (thrown) {
   const error = wrap(thrown);
   process.stderr.write(`${error.message}\n${error.hint === undefined ? '' : `${error.hint}\n`}`);
-  process.exitCode = error instanceof ConfigurationError ? 2 : 1;
+  process.exitCode = error instanceof ConfigurationError ? WRONG_USAGE : 1;
 }

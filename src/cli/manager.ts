@@ -4,6 +4,7 @@ import { packageVersion } from '../config/version.ts';
 import { Redactor } from '../kit/secret.ts';
 import { startManager } from '../manager/manager.ts';
 import { createLogger } from '../observability/logger.ts';
+import { guardOutputs, onLastWords } from './outputs.ts';
 import { stopSignal } from './signals.ts';
 
 /** `servicenow-delegate manager`: the reference manager alone, until a signal. */
@@ -15,6 +16,11 @@ export async function manager(args: readonly string[]): Promise<0 | 2> {
   const settings = loadManagerSettings(readEnvironment());
   const redactor = new Redactor();
   const log = await createLogger({ level: settings.logLevel, format: settings.logFormat, redactor });
+  onLastWords((error) => {
+    log.fatal({ err: error }, 'unexpected; the process ends');
+    return 1;
+  });
+  using _outputs = guardOutputs(redactor);
   for (const warning of settings.warnings) log.warn(warning);
   await using started = await startManager({
     host: settings.host,

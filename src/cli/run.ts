@@ -1,5 +1,5 @@
 import { compose } from '../compose.ts';
-import { readEnvironment } from '../config/environment.ts';
+import { readEnvironment, withoutCredentials } from '../config/environment.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
 import { connectors } from '../connectors/index.ts';
@@ -7,8 +7,9 @@ import { DelegateError } from '../kit/errors.ts';
 import { deferred } from '../kit/flow.ts';
 import { Redactor } from '../kit/secret.ts';
 import { systemClock } from '../kit/time.ts';
-import { createLogger, type Logger } from '../observability/logger.ts';
+import { createLogger } from '../observability/logger.ts';
 import { endAnyway, endSoon } from './ending.ts';
+import { guardOutputs, onLastWords } from './outputs.ts';
 import { onStopSignals } from './signals.ts';
 
 /**
@@ -43,7 +44,12 @@ async function runToTheEnd(args: readonly string[], version: string): Promise<0 
     format: configuration.logFormat,
     redactor,
   });
-  logLastWords(log);
+  // Node would print an unexpected error itself, past the scrubbing.
+  onLastWords((error) => {
+    log.fatal({ err: error }, 'unexpected; the process ends');
+    return 1;
+  });
+  using _outputs = guardOutputs(redactor);
   const asked = deferred<string>();
   // Before anything that takes time: a signal that nobody listens for kills, or is lost on process 1 of a container.
   using _signals = onStopSignals((signal) => {
@@ -58,7 +64,7 @@ async function runToTheEnd(args: readonly string[], version: string): Promise<0 
     enrolmentToken,
     stateKey,
     connectors,
-    environment,
+    environment: withoutCredentials(environment),
     version,
     log,
     redactor,
@@ -83,12 +89,4 @@ async function runToTheEnd(args: readonly string[], version: string): Promise<0 
     log.fatal(failure instanceof DelegateError ? failure.toWire() : { err: failure }, 'delegate failed');
     return 1;
   }
-}
-
-/** Node would print an unexpected error itself, past the scrubbing. */
-function logLastWords(log: Logger): void {
-  process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'unexpected; the process ends');
-    process.exit(1);
-  });
 }

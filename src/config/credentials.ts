@@ -73,12 +73,32 @@ export function readTaskSigningKeys(
   if (path === '') return undefined;
   const text = readText('taskSigningKeysFile', path, complaints);
   if (text === undefined) return undefined;
+  const keys = parseTaskSigningKeys(text);
+  if (keys === undefined) {
+    complaints.push(`${labelOf('taskSigningKeysFile')}: the file is not a JWK set of public Ed25519 keys`);
+  }
+  return keys;
+}
+
+/** Undefined unless it is a JWK set (RFC 7517, section 5) of public Ed25519 keys, of one at least. */
+export function parseTaskSigningKeys(text: string): readonly Ed25519PublicJwk[] | undefined {
   try {
     return jwkSetSchema.parse(JSON.parse(text)).keys;
   } catch {
-    complaints.push(`${labelOf('taskSigningKeysFile')}: the file is not a JWK set of public Ed25519 keys`);
     return undefined;
   }
+}
+
+/** The token in the file as it is now; undefined if there is none. Read again each time, so that nobody keeps it. */
+export function readTokenFile(path: string): Secret | undefined {
+  let token: string;
+  try {
+    token = readFileSync(path, 'utf8').trim();
+  } catch {
+    // Operators remove it once the delegate has enrolled, and without it the delegate says what it needs.
+    return undefined;
+  }
+  return token === '' ? undefined : new Secret(token);
 }
 
 /** The path is not quoted: a token given where its file belongs would be. */

@@ -4,6 +4,8 @@ import { settingsSchema } from './schema.ts';
 export interface Leaf {
   doc?: string;
   env?: string;
+  /** Its value is a secret. */
+  sensitive?: boolean;
   arg?: string;
   format?: unknown;
   default: unknown;

@@ -4,27 +4,38 @@ import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
 import { readEnrolmentToken, readStateKey, readTaskSigningKeys } from './credentials.ts';
 import { ConfigurationError } from './errors.ts';
 import { labelOf } from './leaves.ts';
+import { ownPlacesOf } from './own-places.ts';
+import { readNetwork, type NetworkConfiguration } from './network.ts';
 import type { LogFormat, LogLevel, Settings } from './schema.ts';
+import { checkSecretStores, secretStoresOf, type SecretStoresConfiguration } from './secret-stores.ts';
 import { readSettings, unknownVariables, type Sources } from './settings.ts';
 
 export { ConfigurationError } from './errors.ts';
 export { settingsReference } from './leaves.ts';
 export type { Sources } from './settings.ts';
 
+const MS_PER_DAY = 86_400_000;
+
 /** What tasks stand on, whoever asks for them. */
 export interface TaskConfiguration {
   name: string;
   stateDir: string;
   secretsDir: string | undefined;
+  /** Paths that no secret reference may lead to. */
+  ownPlaces: readonly string[];
   secretNames: Readonly<Record<string, string>>;
   /** Provider references. */
   writableSecrets: readonly string[];
+  secretStores: SecretStoresConfiguration;
   logLevel: LogLevel;
   logFormat: LogFormat;
   allowLoopback: boolean;
+  /** Path; undefined: the default policy. */
+  policyFile: string | undefined;
+  network: NetworkConfiguration;
 }
 
-/** Everything that `run` needs to know, checked; no field is optional, and no secret is among them. */
+/** Everything that `run` needs to know, checked; no field is optional, and whatever is secret is a `Secret`. */
 export interface Configuration extends TaskConfiguration {
   /** Without a trailing slash. */
   managerUrl: string;
@@ -33,10 +44,17 @@ export interface Configuration extends TaskConfiguration {
   capacity: number;
   outbox: { readonly maxResults: number; readonly maxBytes: number };
   shutdownGraceMs: number;
+  /** Of the audit log; 0: there is none. */
+  auditMaxBytes: number;
   httpHost: string;
   httpPort: number;
   taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
   requireSignedTasks: boolean;
+  /** Paths; undefined: there is none. */
+  enrolmentTokenFile: string | undefined;
+  taskSigningKeysFile: string | undefined;
+  /** Greatest age of the delegate's key; 0 for any. */
+  keyRotationMs: number;
 }
 
 export interface LoadedConfiguration {
@@ -52,10 +70,13 @@ export interface LoadedConfiguration {
 /** Flags win over the environment, the environment over the file, the file over defaults. */
 export function loadConfiguration(sources: Sources): LoadedConfiguration {
   const { settings, complaints, isValid } = readSettings(sources);
+  const { environment } = sources;
+  const warnings = unknownVariables(environment);
   // What the schema can't see, of those settings that it has passed: one report is to hold it all.
-  if (isValid('managerUrl', 'allowHttp')) checkManagerTransport(settings, complaints);
+  if (isValid('managerUrl', 'allowHttp')) checkManagerTransport(settings, complaints, warnings);
   if (isValid('capacity', 'outbox.maxResults')) checkOutboxHoldsCapacity(settings, complaints);
-  const warnings = unknownVariables(sources.environment);
+  checkSecretStores(settings, isValid, complaints);
+  const network = readNetwork({ settings, complaints, isValid, environment, warnings, forManager: true });
   const enrolmentToken = isValid('enrolmentToken', 'enrolmentTokenFile')
     ? readEnrolmentToken(settings, complaints, warnings)
     : undefined;
@@ -67,17 +88,21 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
 
   return {
     configuration: {
-      ...taskConfigurationOf(settings),
+      ...taskConfigurationOf(settings, network),
       managerUrl: settings.managerUrl.replace(/\/+$/, ''),
       tags: settings.tags.map((tag) => tag.trim()),
       hostName: hostname(),
       capacity: settings.capacity,
       outbox: settings.outbox,
       shutdownGraceMs: settings.shutdownGraceSeconds * 1_000,
+      auditMaxBytes: settings.auditMaxBytes,
       httpHost: settings.http.host,
       httpPort: settings.http.port,
       taskSigningKeys,
       requireSignedTasks: settings.requireSignedTasks,
+      enrolmentTokenFile: orUndefined(settings.enrolmentTokenFile),
+      taskSigningKeysFile: orUndefined(settings.taskSigningKeysFile),
+      keyRotationMs: settings.keyRotationDays * MS_PER_DAY,
     },
     enrolmentToken,
     stateKey,
@@ -86,16 +111,20 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
 }
 
 /** For settings that the schema has passed. */
-export function taskConfigurationOf(settings: Settings): TaskConfiguration {
+export function taskConfigurationOf(settings: Settings, network: NetworkConfiguration): TaskConfiguration {
   return {
     name: settings.name.trim() === '' ? hostname() : settings.name.trim(),
     stateDir: settings.stateDir,
     secretsDir: orUndefined(settings.secretsDir),
+    ownPlaces: ownPlacesOf(settings),
     secretNames: Object.fromEntries(settings.secretNames),
     writableSecrets: settings.writableSecrets,
+    secretStores: secretStoresOf(settings),
     logLevel: settings.log.level,
     logFormat: settings.log.format,
     allowLoopback: settings.allowLoopback,
+    policyFile: orUndefined(settings.policyFile),
+    network,
   };
 }
 
@@ -113,10 +142,19 @@ export function printableSettings(sources: Sources): { text: string; warnings: r
   return { text: JSON.stringify(shown, null, 2), warnings };
 }
 
-function checkManagerTransport({ managerUrl, allowHttp }: Settings, complaints: string[]): void {
+function checkManagerTransport(
+  { managerUrl, allowHttp }: Settings,
+  complaints: string[],
+  warnings: string[],
+): void {
   const url = new URL(managerUrl);
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol === 'http:' && !loopback && !allowHttp) {
+  if (url.protocol !== 'http:' || loopback) return;
+  if (allowHttp) {
+    warnings.push(
+      `${labelOf('managerUrl')}: plain http is allowed by DELEGATE_ALLOW_HTTP: whoever is on the way can read tokens and tasks, and change them.`,
+    );
+  } else {
     complaints.push(
       `${labelOf('managerUrl')}: plain http is refused beyond loopback; use https, or accept the risk with DELEGATE_ALLOW_HTTP=true`,
     );

@@ -3,6 +3,8 @@ import { readStateKey } from './credentials.ts';
 import { ConfigurationError } from './errors.ts';
 import type { CommandFlags } from './flags.ts';
 import { taskConfigurationOf, type TaskConfiguration } from './load.ts';
+import { readNetwork } from './network.ts';
+import { checkSecretStores } from './secret-stores.ts';
 import { readSettings, unknownVariables, type SettingKey, type Sources } from './settings.ts';
 
 /** What a command needs that runs a task where no manager is. */
@@ -32,11 +34,16 @@ const FOR_SERVICE_ALONE: readonly SettingKey[] = [
   'outbox.maxResults',
   'outbox.maxBytes',
   'shutdownGraceSeconds',
+  'auditMaxBytes',
   'http.host',
   'http.port',
   'allowHttp',
   'taskSigningKeysFile',
+  'managerCertificateFile',
+  'managerPrivateKeyFile',
+  'managerPassphraseFile',
   'requireSignedTasks',
+  'keyRotationDays',
 ];
 
 /**
@@ -50,14 +57,18 @@ export function loadLocalConfiguration(
   command: CommandFlags,
   hint: string,
 ): LoadedLocalConfiguration {
-  const { settings, complaints, flags } = readSettings(sources, {
+  const { settings, complaints, isValid, flags } = readSettings(sources, {
     command,
     unused: FOR_SERVICE_ALONE,
     defaultLogLevel: 'warn',
   });
+  checkSecretStores(settings, isValid, complaints);
+  const { environment } = sources;
+  const warnings = unknownVariables(environment);
+  const network = readNetwork({ settings, complaints, isValid, environment, warnings, forManager: false });
   if (complaints.length > 0 || flags.operand === undefined) throw new ConfigurationError(complaints, hint);
   return {
-    configuration: taskConfigurationOf(settings),
+    configuration: taskConfigurationOf(settings, network),
     stateKey: () => {
       const mistakes: string[] = [];
       const key = readStateKey(settings, mistakes);
@@ -66,6 +77,6 @@ export function loadLocalConfiguration(
     },
     flags: flags.own,
     operand: flags.operand,
-    warnings: unknownVariables(sources.environment),
+    warnings,
   };
 }

@@ -13,19 +13,67 @@ export interface Settings {
   capacity: number;
   outbox: { maxResults: number; maxBytes: number };
   shutdownGraceSeconds: number;
+  auditMaxBytes: number;
   http: { host: string; port: number };
   secretsDir: string;
   secretNames: [string, string][];
   writableSecrets: string[];
+  secretsCacheSeconds: number;
+  kubernetesSecretsDir: string;
+  execSecretsFile: string;
+  vault: {
+    address: string;
+    namespace: string;
+    auth: (typeof VAULT_LOGINS)[number];
+    authMount: string;
+    role: string;
+    tokenFile: string;
+    roleIdFile: string;
+    secretIdFile: string;
+    jwtFile: string;
+    kvVersion: (typeof KV_VERSIONS)[number];
+  };
+  aws: { region: string; endpoint: string };
+  azure: { vaultUrl: string; authorityHost: string };
+  gcp: { project: string; endpoint: string };
   log: { level: LogLevel; format: LogFormat };
   allowHttp: boolean;
   allowLoopback: boolean;
+  policyFile: string;
   taskSigningKeysFile: string;
   requireSignedTasks: boolean;
+  keyRotationDays: number;
+  caFile: string;
+  proxy: { url: string; bypass: string; credentialsFile: string };
+  managerCertificateFile: string;
+  managerPrivateKeyFile: string;
+  managerPassphraseFile: string;
+  clientCertificates: ClientCertificateSetting[];
+}
+
+export interface ClientCertificateSetting {
+  origin: string;
+  certificateFile: string;
+  privateKeyFile: string;
+  passphraseFile?: string | undefined;
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+/** Where secrets come from, by the name before the colon of a reference. */
+export const SECRET_PROVIDERS = [
+  'env',
+  'file',
+  'kubernetes',
+  'exec',
+  'vault',
+  'aws',
+  'azure',
+  'gcp',
+] as const;
+const VAULT_LOGINS = ['token', 'approle', 'kubernetes', 'jwt'] as const;
+/** Of a key-value engine. */
+const KV_VERSIONS = ['detect', 'v1', 'v2'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
@@ -128,6 +176,13 @@ export const settingsSchema: Schema<Settings> = {
     env: 'DELEGATE_SHUTDOWN_GRACE_SECONDS',
     arg: 'shutdown-grace-seconds',
   },
+  auditMaxBytes: {
+    doc: 'Bytes that the audit log in the state folder may have; beyond them its oldest records go. At least 1 MiB; 0 switches the audit log off.',
+    format: 'audit-bytes',
+    default: 67_108_864,
+    env: 'DELEGATE_AUDIT_MAX_BYTES',
+    arg: 'audit-max-bytes',
+  },
   http: {
     host: {
       doc: 'Address that the health endpoints listen on; 0.0.0.0 in a container.',
@@ -157,11 +212,152 @@ export const settingsSchema: Schema<Settings> = {
     default: [],
   },
   writableSecrets: {
-    doc: 'Secrets that the delegate may replace, as file:relative/path, separated by commas: those are written when a token server gives a new refresh token in the place of the stored one. Default: none.',
+    doc: 'Secrets that the delegate may replace, as file:relative/path or vault:mount/path#field, separated by commas: those are written when a token server gives a new refresh token in the place of the stored one. Default: none.',
     format: 'writable-secrets',
     default: [],
     env: 'DELEGATE_WRITABLE_SECRETS',
     arg: 'writable-secrets',
+  },
+  secretsCacheSeconds: {
+    doc: 'Seconds for which a value from Vault, a command or a cloud store is taken for current; one that was changed there counts after them at the latest. 0 to 3600.',
+    format: 'cache-seconds',
+    default: 30,
+    env: 'DELEGATE_SECRETS_CACHE_SECONDS',
+    arg: 'secrets-cache-seconds',
+  },
+  kubernetesSecretsDir: {
+    doc: 'Folder below which Kubernetes Secrets are mounted, each as a folder of its name, for kubernetes:secret-name/key references.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_KUBERNETES_SECRETS_DIR',
+    arg: 'kubernetes-secrets-dir',
+  },
+  execSecretsFile: {
+    doc: 'YAML or JSON file that defines the commands of exec:name references. Only the user of the delegate, or root, may own it and write it.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_EXEC_SECRETS_FILE',
+    arg: 'exec-secrets-file',
+  },
+  vault: {
+    address: {
+      doc: 'Address of HashiCorp Vault or OpenBao, https://…, for vault:mount/path#field references.',
+      format: 'store-address',
+      default: '',
+      env: 'DELEGATE_VAULT_ADDRESS',
+      arg: 'vault-address',
+    },
+    namespace: {
+      doc: 'Namespace of Vault Enterprise or OpenBao. Default: the root namespace.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_NAMESPACE',
+      arg: 'vault-namespace',
+    },
+    auth: {
+      doc: 'How the delegate logs in to Vault: token, approle, kubernetes or jwt.',
+      format: oneOf(VAULT_LOGINS),
+      default: 'token',
+      env: 'DELEGATE_VAULT_AUTH',
+      arg: 'vault-auth',
+    },
+    authMount: {
+      doc: 'Mount of the auth method. Default: the name of the method.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_AUTH_MOUNT',
+      arg: 'vault-auth-mount',
+    },
+    role: {
+      doc: 'Role to log in to Vault with, for kubernetes and jwt.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_ROLE',
+      arg: 'vault-role',
+    },
+    tokenFile: {
+      doc: 'File that holds the Vault token, for token; such as the sink of a Vault Agent. It is read anew when it changes.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_TOKEN_FILE',
+      arg: 'vault-token-file',
+    },
+    roleIdFile: {
+      doc: 'File that holds the role id, for approle.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_ROLE_ID_FILE',
+      arg: 'vault-role-id-file',
+    },
+    secretIdFile: {
+      doc: 'File that holds the secret id, for approle.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_SECRET_ID_FILE',
+      arg: 'vault-secret-id-file',
+    },
+    jwtFile: {
+      doc: 'File that holds the JWT, for kubernetes and jwt. Default for kubernetes: the token of the service account.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_VAULT_JWT_FILE',
+      arg: 'vault-jwt-file',
+    },
+    kvVersion: {
+      doc: 'Version of the key-value engines that references name: v1, v2, or detect. Set, the first part of a reference is the mount.',
+      format: oneOf(KV_VERSIONS),
+      default: 'detect',
+      env: 'DELEGATE_VAULT_KV_VERSION',
+      arg: 'vault-kv-version',
+    },
+  },
+  aws: {
+    region: {
+      doc: 'Region of AWS Secrets Manager, such as eu-central-1, for aws:name#key references. Credentials come as AWS gives them to containers (docs/secrets.md).',
+      format: 'aws-region',
+      default: '',
+      env: 'DELEGATE_AWS_REGION',
+      arg: 'aws-region',
+    },
+    endpoint: {
+      doc: 'Address of Secrets Manager, for a VPC endpoint without private DNS, FIPS or dual stack. Default: the usual one of the region.',
+      format: 'store-address',
+      default: '',
+      env: 'DELEGATE_AWS_ENDPOINT',
+      arg: 'aws-endpoint',
+    },
+  },
+  azure: {
+    vaultUrl: {
+      doc: 'Address of an Azure Key Vault, https://NAME.vault.azure.net, for azure:name references. Credentials come as Azure gives them to containers (docs/secrets.md).',
+      format: 'store-address',
+      default: '',
+      env: 'DELEGATE_AZURE_VAULT_URL',
+      arg: 'azure-vault-url',
+    },
+    authorityHost: {
+      doc: 'Address of Microsoft Entra ID, for a sovereign cloud.',
+      format: 'store-address',
+      default: 'https://login.microsoftonline.com',
+      env: 'DELEGATE_AZURE_AUTHORITY_HOST',
+      arg: 'azure-authority-host',
+    },
+  },
+  gcp: {
+    project: {
+      doc: 'Id of the Google Cloud project of gcp:name references; it switches them on, for those that name a project too. Credentials come as Google gives them to containers (docs/secrets.md).',
+      format: 'gcp-project',
+      default: '',
+      env: 'DELEGATE_GCP_PROJECT',
+      arg: 'gcp-project',
+    },
+    endpoint: {
+      doc: 'Address of Secret Manager, for a private endpoint. Default: https://secretmanager.googleapis.com.',
+      format: 'store-address',
+      default: '',
+      env: 'DELEGATE_GCP_ENDPOINT',
+      arg: 'gcp-endpoint',
+    },
   },
   log: {
     level: {
@@ -193,6 +389,13 @@ export const settingsSchema: Schema<Settings> = {
     env: 'DELEGATE_ALLOW_LOOPBACK',
     arg: 'allow-loopback',
   },
+  policyFile: {
+    doc: 'YAML file that says what the manager may have done here, and which secret may go where (docs/policy.md). Read at start; whatever it does not name is refused. Without it a stated default holds.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_POLICY_FILE',
+    arg: 'policy-file',
+  },
   taskSigningKeysFile: {
     doc: 'JWK set of the Ed25519 keys that tasks must be signed with, instead of those given at enrolment.',
     format: 'text',
@@ -206,6 +409,69 @@ export const settingsSchema: Schema<Settings> = {
     default: false,
     env: 'DELEGATE_REQUIRE_SIGNED_TASKS',
     arg: 'require-signed-tasks',
+  },
+  keyRotationDays: {
+    doc: "Greatest age of the delegate's own key, in days: it then gets another that the manager agrees to. 0: never by age.",
+    format: 'days',
+    default: 90,
+    env: 'DELEGATE_KEY_ROTATION_DAYS',
+    arg: 'key-rotation-days',
+  },
+  caFile: {
+    doc: 'PEM bundle of certificate authorities to trust beside those that come with Node.js, for every connection. Read again when it changes.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_CA_FILE',
+    arg: 'ca-file',
+  },
+  proxy: {
+    url: {
+      doc: 'Proxy for every connection beyond this machine, http://… or https://… without credentials; or "direct" for none. Default: HTTPS_PROXY, and HTTP_PROXY for http:// targets.',
+      format: 'proxy-url',
+      default: '',
+      env: 'DELEGATE_PROXY_URL',
+      arg: 'proxy-url',
+    },
+    bypass: {
+      doc: 'Hosts that are called without the proxy, separated by commas: names, .suffixes, addresses, networks, each with :port if need be; or *. Default: NO_PROXY.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_NO_PROXY',
+      arg: 'no-proxy',
+    },
+    credentialsFile: {
+      doc: 'File that holds user:password for the proxy. Read again when it changes.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_PROXY_CREDENTIALS_FILE',
+      arg: 'proxy-credentials-file',
+    },
+  },
+  managerCertificateFile: {
+    doc: 'PEM certificate, with its chain, that the delegate shows to the manager. Read again when it changes.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_MANAGER_CERTIFICATE_FILE',
+    arg: 'manager-certificate-file',
+  },
+  managerPrivateKeyFile: {
+    doc: 'PEM private key of that certificate.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_MANAGER_PRIVATE_KEY_FILE',
+    arg: 'manager-private-key-file',
+  },
+  managerPassphraseFile: {
+    doc: 'File that holds the passphrase of that key, if it has one.',
+    format: 'text',
+    default: '',
+    env: 'DELEGATE_MANAGER_PASSPHRASE_FILE',
+    arg: 'manager-passphrase-file',
+  },
+  clientCertificates: {
+    doc: 'Client certificates for instances, token servers and secret stores: a list of origin, certificateFile, privateKeyFile and, if the key has one, passphraseFile. In the file only.',
+    format: 'client-certificates',
+    default: [],
   },
 };
 

@@ -4,6 +4,7 @@ import type { ConnectionFacts, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
 import type { TaskEffect } from '../protocol/messages.ts';
+import { ownWordsOf } from './own-words.ts';
 
 /** What a connector knows of its surroundings. No frame, no session, no journal. */
 export interface TaskContext {
@@ -78,6 +79,16 @@ export interface PolicyPort {
   readonly maxRows: number;
 }
 
+/** A secret that a task names, and where it would go. */
+export interface SecretNeed {
+  /** Where in the input it is named: `auth.spec.passwordRef`. */
+  readonly field: string;
+  /** As it stands there. */
+  readonly reference: string;
+  /** None: it is used on this machine alone. */
+  readonly origins: readonly string[];
+}
+
 export interface SecretUse {
   readonly signal: AbortSignal;
   /** Where the value is meant to go, and may go; none: it is used on this machine alone. */
@@ -123,8 +134,12 @@ export interface TaskType {
 }
 
 export interface PreparedTask {
+  /** Words of the answer that are never masked: see `ownWordsOf`. */
+  readonly ownWords?: readonly string[];
   /** The rules of the policy that allow it. */
   readonly allowedBy?: readonly string[];
+  /** The secrets that it will ask for. */
+  readonly secrets?: readonly SecretNeed[];
   run(context: TaskContext): Promise<unknown>;
 }
 
@@ -139,6 +154,8 @@ export interface TaskDefinition<I extends z.ZodType, O extends z.ZodType> {
    * was done yet.
    */
   authorize?: (input: z.output<I>) => readonly string[];
+  /** The secrets that this input names, for whoever explains what a policy says of it. */
+  secrets?: (input: z.output<I>) => readonly SecretNeed[];
   run(input: z.output<I>, context: TaskContext): Promise<z.input<O>>;
 }
 
@@ -147,6 +164,7 @@ export function defineTask<I extends z.ZodType, O extends z.ZodType>(
   definition: TaskDefinition<I, O>,
 ): TaskType {
   const { name, version, effect } = definition;
+  const ownWords = ownWordsOf(definition.output);
   return {
     name,
     version,
@@ -155,6 +173,8 @@ export function defineTask<I extends z.ZodType, O extends z.ZodType>(
       const input = parseInput(definition.input, raw);
       return {
         allowedBy: definition.authorize?.(input) ?? [],
+        secrets: definition.secrets?.(input) ?? [],
+        ownWords,
         run: async (context) => definition.output.parse(await definition.run(input, context)),
       };
     },
@@ -219,6 +239,8 @@ export interface Connector {
   /** What this delegate can do beyond knowing a task's name, e.g. `servicenow.auth.RefreshTokenGrantType`. */
   readonly capabilities: readonly string[];
   readonly tasks: readonly TaskType[];
+  /** Drops what was got by a task and is kept for the next, such as tokens. For one that keeps something. */
+  readonly forget?: () => void;
   /** Resolves when all that was begun has ended, so that what lies below may end. For one that outlives its tasks. */
   readonly [Symbol.asyncDispose]?: () => Promise<void>;
 }

@@ -1,25 +1,23 @@
-import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks';
 import type { TaskType } from '../connectors/connector.ts';
-import { wrap, type DelegateError } from '../kit/errors.ts';
+import type { Dialer } from '../http/dialer.ts';
+import { wrap } from '../kit/errors.ts';
 import type { HttpSend } from '../kit/http-exchange.ts';
-import type { Redactor, Secret } from '../kit/secret.ts';
-import { endsWithin, sleep, type Clock } from '../kit/time.ts';
+import type { Redactor } from '../kit/secret.ts';
+import type { Clock } from '../kit/time.ts';
+import type { AuditLog } from '../observability/audit/trail.ts';
 import type { Readiness } from '../observability/health.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
-import { keyOf, type DelegateIdentity, type Heartbeat, type Hello } from '../protocol/messages.ts';
-import { delegateError } from './errors.ts';
+import type { DelegateIdentity, Hello } from '../protocol/messages.ts';
 import { runConnectionLoop } from './connection/connection-loop.ts';
-import { enrol } from './connection/enrol.ts';
-import {
-  loadIdentity,
-  saveEnrolment,
-  signConnectToken,
-  type Enrolment,
-  type Identity,
-} from './state/identity.ts';
+import { Credentials, type EnrolmentToken } from './connection/credentials.ts';
+import { KeyRotation } from './connection/key-rotation.ts';
+import { MANAGER_REFUSAL_ERRORS } from './errors.ts';
+import { abortWork, finishLastWork } from './last-work.ts';
+import { LoadMeter } from './load-meter.ts';
+import type { Identity } from './state/identity.ts';
+import { rotationRequest } from './state/rotation-request.ts';
 import type { Journal } from './journal/journal.ts';
-import { ManagerRefusal } from './connection/manager-refusal.ts';
 import type { OutboxLimits } from './tasks/outbox.ts';
 import { Session } from './connection/session.ts';
 import { lockState } from './state/state-lock.ts';
@@ -35,20 +33,11 @@ import { Workload } from './tasks/workload.ts';
  */
 export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'draining' | 'stopped' | 'failed';
 
-/**
- * Time after the grace for aborted tasks to end, and as long again for results to be acknowledged. With the default
- * grace, and a second for the close, a stop stays below the 30 s that Kubernetes gives a pod.
- */
-export const FLUSH_WITHIN_MS = 1_500;
-/** How often a stop says what it still waits for. */
-const STILL_WAITING_EVERY_MS = 5_000;
-/** Connect tokens refused in a row (401 or 4401), each a new one, before the identity itself is taken for unknown. */
-const REFUSED_BEFORE_ENROLLING = 2;
-const NANOSECONDS_PER_MS = 1_000_000;
-
 export interface DelegateOptions {
   managerUrl: string;
-  enrolmentToken: Secret | undefined;
+  enrolmentToken: EnrolmentToken;
+  /** Greatest age of the delegate's key; 0 for any. */
+  keyRotationMs: number;
   name: string;
   tags: readonly string[];
   version: string;
@@ -58,18 +47,24 @@ export interface DelegateOptions {
   /** What tasks stand on. Ended while the folder is still this process's own: a last token may have to be kept there. */
   taskResources: AsyncDisposable;
   capabilities: readonly string[];
-  /** From the operator's own file; they replace those given at enrolment. */
-  taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
+  /** From the operator's own file, as it is now; they replace all that the manager gives. */
+  taskSigningKeys: (() => Promise<readonly Ed25519PublicJwk[]>) | undefined;
   requireSignedTasks: boolean;
   /** Of the customer's policy file; null without one. */
   policyHash: string | null;
   /** Time for running tasks to end by themselves at a stop. */
   shutdownGraceMs: number;
   outboxLimits: OutboxLimits;
+  /** What tasks have got from token servers and keep for the next is to be forgotten: the manager has revoked this delegate. */
+  forgetTokens: () => void;
   /** Called once the state folder is this process's own. `run` closes what it is given. */
   openJournal: (identity: Identity) => Promise<Journal>;
+  /** Opened once the state folder is this process's own, and closed by `run`. */
+  audit: AuditLog;
   /** For enrolment; tasks have their own client with their own rules. */
   send: HttpSend;
+  /** For the connection to the manager. */
+  dialer: Pick<Dialer, 'open'>;
   redactor: Redactor;
   clock: Clock;
   random: () => number;
@@ -81,13 +76,12 @@ export class Delegate {
   readonly #options: DelegateOptions;
   readonly #workload: Workload;
   readonly #end = new AbortController();
-  readonly #loopDelay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
+  readonly #meter = new LoadMeter();
   #phase: Phase = 'starting';
-  #identity: Identity | undefined;
+  readonly #credentials: Credentials;
+  readonly #keyRotation: KeyRotation;
   #session: Session | undefined;
-  #connectsRefused = 0;
-  /** The manager's clock less this machine's, milliseconds, as far as it was the reason of a refusal. */
-  #managerAheadMs = 0;
+  #isRevoked = false;
   #loop: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -99,11 +93,22 @@ export class Delegate {
       outboxLimits: options.outboxLimits,
       clock: options.clock,
       log: options.log,
+      audit: options.audit,
       redactor: options.redactor,
       identity: () => this.#describe(),
       signatureRules: () => this.#signatureRules(),
     });
     this.#workload.onSlotFree = () => this.#session?.raiseCredit();
+    this.#credentials = new Credentials(options);
+    this.#keyRotation = new KeyRotation({
+      credentials: this.#credentials,
+      request: rotationRequest(options.stateDir),
+      maxAgeMs: options.keyRotationMs,
+      changed: () => this.#onNewKey(),
+      move: () => this.#session?.move('the delegate has a new key'),
+      clock: options.clock,
+      log: options.log,
+    });
   }
 
   get phase(): Phase {
@@ -112,47 +117,51 @@ export class Delegate {
 
   /** What the configured manager calls this delegate; empty before the enrolment with it. */
   get delegateId(): string {
-    return this.#knownEnrolment()?.delegateId ?? '';
+    return this.#credentials.enrolment?.delegateId ?? '';
   }
 
   readiness(): Readiness {
     const phase = this.#phase;
     if (phase === 'draining') return { ready: false, phase, reason: 'the delegate is leaving' };
+    if (this.#isRevoked) return { ready: false, phase, reason: 'the manager has revoked this delegate' };
     if (phase !== 'ready') return { ready: false, phase, reason: 'no session with the manager' };
     if (this.#session?.healthy !== true) {
       return { ready: false, phase, reason: 'the manager does not acknowledge heartbeats' };
     }
-    if (!this.#workload.recording) return { ready: false, phase, reason: 'the journal cannot be written' };
-    return { ready: true, phase };
+    switch (this.#workload.unwritable) {
+      case 'journal':
+        return { ready: false, phase, reason: 'the journal cannot be written' };
+      case 'audit log':
+        return { ready: false, phase, reason: 'the audit log cannot be written' };
+      case undefined:
+        return { ready: true, phase };
+    }
   }
 
   /** Runs until `stop` or a failure that trying again can't mend. */
   async run(): Promise<void> {
-    this.#loopDelay.enable();
+    using meter = this.#meter;
+    meter.begin();
     try {
       await this.#runInStateFolder();
     } catch (thrown) {
       if (this.#phase !== 'failed' && this.#end.signal.aborted) return await this.#stopping;
       this.#setPhase('failed');
       throw wrap(thrown);
-    } finally {
-      this.#loopDelay.disable();
     }
   }
 
   /** The folder is this process's own from before the first look into it until nothing of a task is under way. */
   async #runInStateFolder(): Promise<void> {
-    const { clock, log, stateDir, redactor, openJournal } = this.#options;
+    const { clock, log, stateDir, openJournal } = this.#options;
     const { signal } = this.#end;
-    const protect = (value: string): unknown => redactor.register(value, { pinned: true, origins: [] });
     await using lock = await lockState(stateDir, { clock, log, signal });
+    await using audit = this.#options.audit;
     await using _resources = this.#options.taskResources;
-    this.#identity = await loadIdentity(stateDir, protect, log);
-    // Trying again can't bring a token that nobody gave.
-    if (this.#knownEnrolment() === undefined && this.#options.enrolmentToken === undefined) {
-      throw noEnrolmentToken(this.#options.managerUrl);
-    }
-    await using journal = await openJournal(this.#identity);
+    const identity = await this.#credentials.load();
+    await audit.open();
+    await using journal = await openJournal(identity);
+    await using _rotation = this.#keyRotation;
     await this.#workload.recover(journal);
     signal.throwIfAborted();
     this.#loop = this.#connect();
@@ -171,9 +180,8 @@ export class Delegate {
     return runConnectionLoop(
       {
         open: (signal) => this.#open(signal),
-        onNotAuthenticated: (next) => {
-          this.#connectsRefused += next === 'enrol-again' ? REFUSED_BEFORE_ENROLLING : 1;
-        },
+        onNotAuthenticated: (next) => this.#credentials.refused(next),
+        onRevoked: () => this.#onRevoked(),
         onSession: (session) => this.#onSession(session),
         clock,
         random,
@@ -185,8 +193,7 @@ export class Delegate {
 
   async #giveUp(reason: string): Promise<void> {
     this.#workload.drain();
-    this.#workload.stopAll(reason);
-    await endsWithin(this.#options.clock, FLUSH_WITHIN_MS, this.#workload.idle());
+    await abortWork({ workload: this.#workload, reason, clock: this.#options.clock });
     await this.#disconnect(reason);
   }
 
@@ -214,66 +221,32 @@ export class Delegate {
     this.#setPhase('draining');
     this.#workload.drain();
     this.#session?.announceDraining(reason);
-    const reporting = new AbortController();
-    void this.#sayWhatIsWaitedFor(reporting.signal);
     try {
-      if (!(await endsWithin(clock, graceMs, this.#workload.idle()))) {
-        log.warn({ tasks: this.#workload.waitingFor() }, 'the grace is over; aborting what still runs');
-        this.#workload.stopAll(reason);
-        if (!(await endsWithin(clock, FLUSH_WITHIN_MS, this.#workload.idle()))) {
-          log.error({ tasks: this.#workload.waitingFor() }, 'tasks did not obey their signal');
-        }
-      }
-      // Without a session, too: one may come back.
-      if (!(await endsWithin(clock, FLUSH_WITHIN_MS, this.#workload.outbox.emptied()))) {
-        const results = this.#workload.outbox.refs().map(keyOf);
-        if (this.#workload.recording) {
-          log.warn({ results }, 'results were not acknowledged; the next start sends them again');
-        } else log.error({ results }, 'results were not acknowledged, and the disk has not taken them');
-      }
+      await finishLastWork({ workload: this.#workload, graceMs, reason, clock, log });
     } finally {
-      reporting.abort();
       await this.#disconnect(reason);
       this.#setPhase('stopped');
     }
   }
 
-  async #sayWhatIsWaitedFor(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
-    while (!signal.aborted) {
-      try {
-        await sleep(clock, STILL_WAITING_EVERY_MS, signal);
-      } catch {
-        return;
-      }
-      log.info(
-        {
-          tasks: this.#workload.waitingFor(),
-          results: this.#workload.outbox.size,
-          oldestResultAt: this.#workload.outbox.oldestFinishedAt,
-        },
-        'still waiting before the stop',
-      );
-    }
-  }
-
   async #open(signal: AbortSignal): Promise<Session> {
-    const { managerUrl, clock, log, version, redactor } = this.#options;
-    const enrolment = await this.#enrolled(signal);
-    const identity = this.#knownIdentity();
+    const { managerUrl, dialer, clock, log, version, audit } = this.#options;
+    const credentials = this.#credentials;
+    if (credentials.mustEnrol) {
+      this.#setPhase('enrolling');
+      const delegateId = await credentials.enrol(signal);
+      await audit.record({ event: 'enrolled', managerUrl, delegateId });
+    }
+    const { enrolment, tokenAheadMs } = credentials;
+    if (enrolment === undefined) throw new Error('the delegate connects before it has enrolled');
     this.#setPhase(this.#session === undefined ? 'connecting' : 'ready');
-    const tokenAheadMs = this.#managerAheadMs;
-    const token = await signConnectToken(identity, enrolment, clock.now() + tokenAheadMs);
-    redactor.register(token, { origins: [new URL(managerUrl).origin] });
+    const token = await credentials.connectToken(enrolment);
     const userAgent = `servicenow-delegate/${version}`;
     let transport: Transport;
     try {
-      transport = await dial({ managerUrl, token, userAgent, signal, clock, tokenAheadMs });
+      transport = await dial({ managerUrl, dialer, token, userAgent, signal, clock, tokenAheadMs });
     } catch (thrown) {
-      // A token expires by the manager's clock. To wait until somebody sets this one right would be an outage.
-      if (thrown instanceof ManagerRefusal && thrown.managerDateMs !== undefined) {
-        this.#managerAheadMs = thrown.managerDateMs - clock.now();
-      }
+      credentials.learnTimeFrom(thrown);
       throw thrown;
     }
     return await Session.open({
@@ -283,40 +256,56 @@ export class Delegate {
       log,
       signal,
       hello: () => this.#hello(),
-      load: () => this.#load(),
+      load: () => this.#meter.read(this.#workload.running().length),
+      taskSigningKeys: (signed) => this.#onTaskSigningKeys(signed),
     });
-  }
-
-  async #enrolled(signal: AbortSignal): Promise<Enrolment> {
-    const { managerUrl, enrolmentToken, name, version, send, stateDir, clock, log } = this.#options;
-    const identity = this.#knownIdentity();
-    const known = this.#knownEnrolment();
-    const mayEnrolAgain = this.#connectsRefused >= REFUSED_BEFORE_ENROLLING && enrolmentToken !== undefined;
-    if (known !== undefined && !mayEnrolAgain) return known;
-    if (enrolmentToken === undefined) throw noEnrolmentToken(managerUrl);
-    this.#setPhase('enrolling');
-    // Before the answer: a token that is used up must not keep away an identity that the manager knows again.
-    this.#connectsRefused = 0;
-    const response = await enrol(
-      send,
-      managerUrl,
-      enrolmentToken,
-      { name, instanceId: identity.instanceId, publicKey: identity.publicJwk, version },
-      clock,
-      signal,
-    );
-    const enrolled = await saveEnrolment(stateDir, identity, managerUrl, response, log);
-    this.#identity = enrolled;
-    log.info({ delegateId: response.delegateId }, 'enrolled');
-    return enrolled.enrolment;
   }
 
   #onSession(session: Session | undefined): void {
     this.#session = session;
     this.#setPhase(session === undefined ? 'connecting' : 'ready');
-    if (session === undefined) return;
-    this.#connectsRefused = 0;
+    if (session === undefined) return this.#keyRotation.pause();
+    this.#isRevoked = false;
+    this.#credentials.accepted();
+    this.#keyRotation.begin();
+    void this.#audit(session);
     if (this.#phase === 'draining') session.announceDraining('the delegate is leaving');
+  }
+
+  /** From the welcome to the end of the connection. Never rejects. */
+  async #audit({ sessionId, ended }: Session): Promise<void> {
+    const { audit, managerUrl } = this.#options;
+    await audit.record({ event: 'connected', managerUrl, delegateId: this.delegateId, sessionId });
+    const { code, reason } = await ended;
+    await audit.record({ event: 'disconnected', sessionId, code, why: reason });
+  }
+
+  #onNewKey(): void {
+    const { keyId, previousKey, nextKey } = this.#credentials.identity;
+    // After a key that the manager did not know, that one is the next again.
+    const oldKey = (previousKey ?? nextKey)?.keyId ?? null;
+    void this.#options.audit.record({ event: 'key-rotated', oldKey, newKey: keyId });
+  }
+
+  /** No call goes out any more in the manager's name. What comes of the tasks waits, as any result, for its return. */
+  #onRevoked(): void {
+    const { log, audit, managerUrl, forgetTokens } = this.#options;
+    if (!this.#isRevoked) {
+      void audit.record({ event: 'revoked', managerUrl });
+      const tasks = this.#workload.waitingFor();
+      log.warn(
+        { tasks, hint: MANAGER_REFUSAL_ERRORS.revoked.remedy },
+        'the manager has revoked this delegate',
+      );
+    }
+    this.#isRevoked = true;
+    this.#workload.stopAll('revoked', 'the manager has revoked this delegate');
+    forgetTokens();
+  }
+
+  /** Those of the operator's own file stand above whatever a manager says. */
+  async #onTaskSigningKeys(signed: string): Promise<void> {
+    if (this.#options.taskSigningKeys === undefined) await this.#credentials.adoptTaskSigningKeys(signed);
   }
 
   #hello(): Hello {
@@ -336,40 +325,17 @@ export class Delegate {
 
   #describe(): DelegateIdentity {
     const { name, version } = this.#options;
-    const { instanceId } = this.#knownIdentity();
+    const { instanceId } = this.#credentials.identity;
     return { id: this.delegateId, name, instanceId, version };
   }
 
-  #load(): Heartbeat['load'] {
-    const meanNs = this.#loopDelay.mean;
-    this.#loopDelay.reset();
-    return {
-      running: this.#workload.running().length,
-      // A task starts as soon as it is accepted: credit never exceeds the free slots.
-      queued: 0,
-      eventLoopDelayMs: Number.isFinite(meanNs) ? Math.round(meanNs / NANOSECONDS_PER_MS) : 0,
-      rssBytes: process.memoryUsage.rss(),
-    };
-  }
-
-  #signatureRules(): SignatureRules {
+  async #signatureRules(): Promise<SignatureRules> {
     const { taskSigningKeys, requireSignedTasks } = this.#options;
     return {
-      keys: taskSigningKeys ?? this.#identity?.enrolment?.taskSigningKeys ?? [],
+      keys: (await taskSigningKeys?.()) ?? this.#credentials.taskSigningKeys,
       required: requireSignedTasks,
       delegateId: this.delegateId,
     };
-  }
-
-  /** Undefined before the first enrolment with the manager that is configured now. */
-  #knownEnrolment(): Enrolment | undefined {
-    const enrolment = this.#identity?.enrolment;
-    return enrolment?.managerUrl === this.#options.managerUrl ? enrolment : undefined;
-  }
-
-  #knownIdentity(): Identity {
-    if (this.#identity === undefined) throw new Error('the identity is used before it was loaded');
-    return this.#identity;
   }
 
   #setPhase(phase: Phase): void {
@@ -383,8 +349,4 @@ export class Delegate {
 /** From here on only forward: a reconnect for the last results does not make a leaving delegate ready again. */
 function isLast(phase: Phase): boolean {
   return phase === 'draining' || phase === 'stopped' || phase === 'failed';
-}
-
-function noEnrolmentToken(managerUrl: string): DelegateError {
-  return delegateError('enrolment-token-missing', `This delegate is not enrolled with ${managerUrl}.`);
 }

@@ -27,6 +27,13 @@ export const DELEGATE_ERRORS = {
       'The delegate was cut off from the manager for so long that the task may have been given to another delegate, so it gave the task up.',
     remedy: 'Look at the network between the delegate and the manager if it happens again.',
   },
+  'revoked-while-running': {
+    category: 'unavailable',
+    retryable: true,
+    means:
+      'The manager revoked this delegate while the task ran, so the delegate gave the task up. If the task writes, nobody knows whether it wrote: its outcome is then unknown, its category ambiguous.',
+    remedy: 'Start it again on another delegate.',
+  },
   discarded: {
     category: 'cancelled',
     means: 'The manager gave the task to another attempt; this one was given up.',
@@ -117,6 +124,13 @@ export const MANAGER_REFUSAL_ERRORS = {
       'The manager does not accept the token that the delegate connects with (HTTP 401): it does not know the key, or the clocks of the two differ.',
     remedy: 'If the manager was set up anew, give the delegate an enrolment token.',
   },
+  'key-rotation-refused': {
+    category: 'unavailable',
+    retryable: true,
+    means:
+      'The manager did not accept a new key for this delegate, or answered with something that means nothing here. The present key goes on.',
+    remedy: "Nothing at once: the delegate asks again. If it goes on, look at the manager's log.",
+  },
   'unsupported-version': {
     category: 'unavailable',
     retryable: true,
@@ -130,10 +144,18 @@ export const MANAGER_REFUSAL_ERRORS = {
       'The manager, or something before it, answered the connection with a status instead of a WebSocket.',
     remedy: 'Check DELEGATE_MANAGER_URL, and that proxies and load balancers between let WebSockets through.',
   },
+  forbidden: {
+    category: 'unavailable',
+    retryable: true,
+    means:
+      'The answer was HTTP 403, and its body is not that of a manager which revokes: a proxy or a firewall may have given it. Work that runs goes on.',
+    remedy:
+      'Look at the rules of proxies and firewalls on the way to DELEGATE_MANAGER_URL, then ask the owner of the manager.',
+  },
   revoked: {
     category: 'unavailable',
     retryable: true,
-    means: 'The manager has revoked this delegate (HTTP 403, or close code 4403).',
+    means: 'The manager has revoked this delegate (HTTP 403 in its own words, or close code 4403).',
     remedy:
       'Ask the owner of the manager; to come back as a new delegate, empty the state folder and use a new token.',
   },

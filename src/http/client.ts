@@ -1,21 +1,15 @@
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
-import { isIP, Socket, type LookupFunction } from 'node:net';
+import type { Socket } from 'node:net';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { TextDecoder } from 'node:util';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
-import { Agent, buildConnector, errors, request } from 'undici';
-import { deferred } from '../kit/flow.ts';
-import {
-  bareHostname,
-  type ConnectionFacts,
-  type HttpRequest,
-  type HttpResponse,
-} from '../kit/http-exchange.ts';
+import { Agent, request, type buildConnector } from 'undici';
+import type { ConnectionFacts, HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
+import type { Dialled, Dialer } from './dialer.ts';
 import { httpError } from './errors.ts';
+import type { Lookup } from './sockets.ts';
 import { transportError } from './transport-error.ts';
 
-const CONNECT_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 export const MAX_BODY_BYTES = 16 * 1_048_576;
 /** Sockets to one origin. Above what one connector may use at once (4), so that two connectors don't queue. */
@@ -24,6 +18,8 @@ const MAX_CONNECTIONS_PER_ORIGIN = 16;
 const KEEP_ALIVE_MS = 20_000;
 
 export interface HttpClientOptions {
+  /** The one way out of the delegate: proxies, authorities, client certificates. */
+  dialer: Pick<Dialer, 'open'>;
   /** Throws for a URL that must not be called; asked with the very object that is sent, and before a probe. */
   guardUrl: (url: URL) => void;
   /** Throws for a request that must not be sent as it is: asked after `guardUrl`, with what will be sent. */
@@ -31,6 +27,8 @@ export interface HttpClientOptions {
   /** Throws for an address that a host name resolved to. */
   guardAddress: (address: string) => void;
   userAgent: string;
+  /** DNS of the system, unless given. */
+  lookup?: Lookup;
   /** Shortened in tests. */
   connectTimeoutMs?: number;
   answerTimeoutMs?: number;
@@ -52,8 +50,8 @@ export class HttpClient implements AsyncDisposable {
     this.#options = options;
     const answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
     this.#agent = new Agent({
-      connect: (target, done) => {
-        this.#connect(target, done);
+      connect: ({ protocol, host, hostname }, done) => {
+        void this.#connect(new URL(`${protocol}//${host ?? hostname}`), done);
       },
       connections: MAX_CONNECTIONS_PER_ORIGIN,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -95,30 +93,11 @@ export class HttpClient implements AsyncDisposable {
   async probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts> {
     signal.throwIfAborted();
     this.#options.guardUrl(url);
-    const hostname = bareHostname(url);
-    const opened = deferred<Socket>();
-    const attempt = this.#connect(
-      {
-        hostname,
-        host: url.host,
-        protocol: url.protocol,
-        port: url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port,
-        ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
-      },
-      (error, socket) => {
-        if (error === null) opened.resolve(socket);
-        else opened.reject(error);
-      },
-    );
-    const giveUp = (): void => attempt.abort();
-    signal.addEventListener('abort', giveUp, { once: true });
     try {
-      return factsOf(await opened.promise);
+      return factsOf(await this.#open(url, signal));
     } catch (thrown) {
       signal.throwIfAborted();
       throw transportError(thrown, url);
-    } finally {
-      signal.removeEventListener('abort', giveUp);
     }
   }
 
@@ -129,31 +108,37 @@ export class HttpClient implements AsyncDisposable {
     await ended;
   }
 
-  /**
-   * A connector for each attempt, because undici's gives up at no signal but the one that it was built with. It
-   * costs the resumption of TLS sessions, so every connection shows its certificate and has it checked.
-   */
-  #connect(target: buildConnector.Options, done: buildConnector.Callback): AbortController {
+  /** A connection as undici asks for one. */
+  async #connect(url: URL, done: buildConnector.Callback): Promise<void> {
+    let socket: Socket;
+    try {
+      ({ socket } = await this.#open(url));
+    } catch (thrown) {
+      done(asError(thrown), null);
+      return;
+    }
+    done(null, socket);
+  }
+
+  /** A connection that is given up with the client, or with the signal. */
+  async #open(url: URL, signal?: AbortSignal): Promise<Dialled> {
+    const { dialer, guardAddress, lookup, connectTimeoutMs } = this.#options;
     const attempt = new AbortController();
+    const giveUp = (): void => attempt.abort(signal?.reason);
     this.#attempts.add(attempt);
-    const connect = buildConnector({
-      timeout: this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-      lookup: guardedLookup(this.#options.guardAddress),
-      allowH2: false,
-      // Said outright, so that no variable of Node's (NODE_TLS_REJECT_UNAUTHORIZED) can take it back.
-      rejectUnauthorized: true,
-      signal: attempt.signal,
-    });
-    let isReached = false;
-    // undici gives the socket back, and its types don't say so; only the socket knows how far an attempt came.
-    const socket: unknown = connect(target, (...outcome) => {
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      return await dialer.open({
+        url,
+        guardAddress,
+        signal: attempt.signal,
+        withinMs: connectTimeoutMs,
+        lookup,
+      });
+    } finally {
       this.#attempts.delete(attempt);
-      const [failure] = outcome;
-      if (isReached && failure instanceof errors.ConnectTimeoutError) done(handshakeTimeout(failure), null);
-      else done(...outcome);
-    });
-    if (socket instanceof Socket) socket.once('connect', () => (isReached = true));
-    return attempt;
+      signal?.removeEventListener('abort', giveUp);
+    }
   }
 
   /** We ask for no encoding, so only a server that doesn't listen comes here; its bytes count unpacked as well. */
@@ -183,10 +168,8 @@ export class HttpClient implements AsyncDisposable {
   }
 }
 
-/** By Node's own code for it: who does not answer at all, and who does not speak TLS, need different people. */
-function handshakeTimeout(cause: Error): Error {
-  const code = 'ERR_TLS_HANDSHAKE_TIMEOUT';
-  return Object.assign(new Error('the TLS handshake took too long', { cause }), { code });
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('the connection was given up', { cause: thrown });
 }
 
 /**
@@ -216,10 +199,11 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
 }
 
 /** What the socket shows; it is closed in any case. */
-function factsOf(socket: Socket): ConnectionFacts {
+function factsOf({ socket, proxy }: Dialled): ConnectionFacts {
   try {
     return {
-      address: socket.remoteAddress ?? 'unknown',
+      // Behind a proxy, the proxy alone knows.
+      address: proxy === undefined ? (socket.remoteAddress ?? 'unknown') : `proxy ${proxy}`,
       tls: socket instanceof TLSSocket ? tlsFacts(socket) : undefined,
     };
   } finally {
@@ -241,25 +225,4 @@ function tlsFacts(socket: TLSSocket): NonNullable<ConnectionFacts['tls']> {
 function nameOf({ CN, O }: PeerCertificate['subject'], altNames?: string): string {
   const name = [CN, altNames?.replaceAll('DNS:', ''), O].find((one) => one !== undefined && one.length > 0);
   return [name ?? 'unnamed'].flat().join(', ');
-}
-
-/** DNS as `net.connect` wants it, with each address judged: a public name may point at a private place. */
-function guardedLookup(guardAddress: (address: string) => void): LookupFunction {
-  return (hostname, options: LookupOptions, callback) => {
-    dnsLookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-      if (error !== null) {
-        callback(error, []);
-        return;
-      }
-      try {
-        for (const { address } of addresses) guardAddress(address);
-      } catch (refused) {
-        callback(refused instanceof Error ? refused : new Error('refused'), []);
-        return;
-      }
-      const [first] = addresses;
-      if (options.all === true) callback(null, addresses);
-      else callback(null, first?.address ?? '', first?.family);
-    });
-  };
 }

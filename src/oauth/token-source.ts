@@ -64,6 +64,8 @@ interface Flight {
   readonly controller: AbortController;
   readonly seeThrough: boolean;
   waiters: number;
+  /** Whether its token is for those, too, who come when it has landed. */
+  isKept: boolean;
 }
 
 /**
@@ -147,6 +149,12 @@ export class TokenSource {
     if (this.#holds(key, refused)) this.#entries.delete(key);
   }
 
+  /** Drops every token, usable, not or on its way: whoever needs one from now on asks the server again. */
+  forgetAll(): void {
+    this.#entries.clear();
+    for (const flight of this.#flights.values()) flight.isKept = false;
+  }
+
   /** Ends every request but those that are seen through, waits for these, and forgets every token. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -197,7 +205,7 @@ export class TokenSource {
     );
     // The failure belongs to those who wait; of an early renewal nobody does.
     answer.catch(() => {});
-    const flight: Flight = { answer, controller, seeThrough, waiters };
+    const flight: Flight = { answer, controller, seeThrough, waiters, isKept: true };
     this.#flights.set(key, flight);
     return flight;
   }
@@ -223,7 +231,7 @@ export class TokenSource {
     const lifeMs = Math.min(answer.expiresInS * 1_000, MAX_LIFE_MS);
     // Counted from before the request: the server began to count somewhere between then and now.
     const usableUntil = startedAt + lifeMs - Math.min(MAX_MARGIN_MS, lifeMs / 10);
-    if (usableUntil <= this.#clock.monotonic()) return;
+    if (usableUntil <= this.#clock.monotonic() || !flight.isKept) return;
     // ServiceNow gives the same token again until it has ended: to ask once more before would bring nothing.
     const isSame = this.#holds(key, answer.accessToken);
     const renewFrom = isSame ? Infinity : startedAt + lifeMs - this.#earlyMs(lifeMs);

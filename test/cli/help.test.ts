@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { HELP, helpOf } from '../../src/cli/help.ts';
 import { settingsReference } from '../../src/config/load.ts';
 
-const commands = [...HELP.matchAll(/^ {2}servicenow-delegate ([a-z]+)/gm)].map(([, name = '']) => name);
+const commands = [...HELP.matchAll(/^ {2}servicenow-delegate ([a-z][a-z-]*)/gm)].map(([, name = '']) => name);
 const page = readFileSync(new URL('../../docs/local-use.md', import.meta.url), 'utf8');
 
 function flagsIn(text: string): Set<string> {

@@ -93,7 +93,10 @@ describe('an invalid configuration', () => {
     ['tags: &a [*a]', /^settings: are not valid$/],
     ['secretNames: text', /^secretNames: must be a mapping of names to references$/],
     ['secretNames: { "a b": env:X }', /^secretNames: each name has letters/],
-    [`secretNames: { a: ${PASTED} }`, /^secretNames: "a" must stand for env:NAME or file:relative\/path$/],
+    [
+      `secretNames: { a: ${PASTED} }`,
+      /^secretNames: "a" must stand for a reference such as env:NAME or file:relative\/path$/,
+    ],
     ['secretNames: { a: { b: env:X } }', /^secretNames: "a" must stand for/],
     ['just text', /delegate\.yaml: must be a mapping of settings$/],
     ['[1, 2]', /delegate\.yaml: must be a mapping of settings$/],

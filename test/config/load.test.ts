@@ -31,6 +31,7 @@ describe('the address of the manager', () => {
       ]);
       const allowed = load({ environment: { ...environment, DELEGATE_ALLOW_HTTP: 'true' } });
       expect(allowed.configuration.managerUrl).to.equal(url);
+      expect(allowed.warnings.join()).to.contain('DELEGATE_ALLOW_HTTP');
     });
   }
 });
@@ -230,7 +231,7 @@ describe('the reference of settings', () => {
   for (const { key, env, flag, doc } of reference) {
     it(`explains ${key}`, () => {
       expect(doc).to.match(/^[A-Z].{10,}\.$/);
-      if (key === 'secretNames') expect([env, flag]).to.deep.equal(['', '']);
+      if (key === 'secretNames' || key === 'clientCertificates') expect([env, flag]).to.deep.equal(['', '']);
       else expect(env).to.match(/^DELEGATE_[A-Z_]+$/);
     });
   }

@@ -42,6 +42,7 @@ describe('the configuration of a local command', () => {
       stateDir: 'of-flag',
       secretNames: { 'a.b': 'env:A' },
       allowLoopback: true,
+      policyFile: undefined,
     });
   });
 

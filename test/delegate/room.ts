@@ -5,6 +5,7 @@ import { Workload, type WorkloadOptions } from '../../src/delegate/tasks/workloa
 import { Redactor } from '../../src/kit/secret.ts';
 import type { DelegateIdentity, Hello, Welcome } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { memoryAudit } from '../support/memory-audit.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
 import { MemoryTransport } from '../support/memory-transport.ts';
 import { welcome } from '../support/scripted-manager.ts';
@@ -43,9 +44,10 @@ export class Room {
       outboxLimits: ROOMY,
       clock: this.clock,
       log: this.log,
+      audit: memoryAudit(),
       redactor: new Redactor(),
       identity: () => IDENTITY,
-      signatureRules: () => ({ keys: [], required: false, delegateId: IDENTITY.id }),
+      signatureRules: () => Promise.resolve({ keys: [], required: false, delegateId: IDENTITY.id }),
       ...changes,
     });
     this.recovered = this.workload.recover(this.journal);
@@ -61,6 +63,7 @@ export class Room {
       log,
       signal: this.abort.signal,
       hello: () => this.#hello(),
+      taskSigningKeys: () => Promise.resolve(),
       load: () => ({ running: 0, queued: 0, eventLoopDelayMs: 0, rssBytes: 1 }),
     });
     return { transport, opening };

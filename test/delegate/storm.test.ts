@@ -145,7 +145,15 @@ class Herd implements AsyncDisposable {
     this.#loops = Array.from({ length: HERD }, async () => {
       const stop = new AbortController();
       this.#stops.push(stop);
-      const options = { open, onSession: () => {}, onNotAuthenticated: () => {}, clock, random, log: SILENT };
+      const options = {
+        open,
+        onSession: () => {},
+        onNotAuthenticated: () => {},
+        onRevoked: () => {},
+        clock,
+        random,
+        log: SILENT,
+      };
       await runConnectionLoop(options, stop.signal).catch((error: unknown) => {
         if (error !== stop.signal.reason) throw error;
       });

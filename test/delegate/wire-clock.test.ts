@@ -45,7 +45,15 @@ class Loop implements AsyncDisposable {
       this.session = session;
     };
     this.#end = runConnectionLoop(
-      { open, onSession, onNotAuthenticated: () => {}, clock: room.clock, random, log: room.log },
+      {
+        open,
+        onSession,
+        onNotAuthenticated: () => {},
+        onRevoked: () => {},
+        clock: room.clock,
+        random,
+        log: room.log,
+      },
       room.abort.signal,
     ).catch((error: unknown) => error);
   }
@@ -203,6 +211,7 @@ async function waitsAfter(happenings: readonly Happening[], drawn: number): Prom
       open,
       onSession: () => {},
       onNotAuthenticated: () => {},
+      onRevoked: () => {},
       clock,
       random: () => drawn,
       log: pino({ enabled: false }),

@@ -2,11 +2,12 @@ import { expect } from 'chai';
 import { ManagerRefusal } from '../../src/delegate/connection/manager-refusal.ts';
 import { dial } from '../../src/delegate/connection/transport.ts';
 import { MAX_WAIT_MS } from '../../src/protocol/limits.ts';
+import { dialerWith } from '../support/dialer.ts';
 import { failureOf } from '../support/failure.ts';
 import { httpAnswer, type Door } from '../support/fault-proxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
-import { ScriptedManager, type HttpAnswer } from '../support/scripted-manager.ts';
+import { REVOCATION, ScriptedManager, type HttpAnswer } from '../support/scripted-manager.ts';
 import { until } from '../support/until.ts';
 import { faultProxies, lastFailure, waits, wiresUnderTest, type OnAWire } from './wire.ts';
 
@@ -50,9 +51,14 @@ describe('a wire that leads to something else than the manager', () => {
     ['an HTML page', { answer: httpAnswer('200 OK', {}, PAGE) }, 'upgrade-refused', /HTTP 200/],
     ['a proxy that asks who it is', { answer: httpAnswer('407 No') }, 'upgrade-refused', /HTTP 407/],
     ['a bad gateway', { answer: httpAnswer('502 Bad', {}, PAGE) }, 'upgrade-refused', /HTTP 502/],
-    ['something that speaks no HTTP', { answer: 'SSH-2.0-x\r\n' }, 'manager-unreachable', /address/],
+    [
+      'something that speaks no HTTP',
+      { answer: 'SSH-2.0-x\r\n' },
+      'manager-unreachable',
+      /not a valid HTTP answer/,
+    ],
     ['a reset', 'refuse', 'manager-unreachable', /ECONNRESET/],
-    ['an end without a word', 'close', 'manager-unreachable', /address/],
+    ['an end without a word', 'close', 'manager-unreachable', /closed the connection/],
   ];
   for (const [what, door, code, says] of doors) {
     it(`(${what}) is tried for ever with back-off, says what to look at, and recovers by itself`, async () => {
@@ -87,12 +93,12 @@ describe('a wire that leads to something else than the manager', () => {
     expect(lastFailure(underTest)).to.include('HTTP 302').and.include('DELEGATE_MANAGER_URL');
   });
 
-  for (const [what, door] of [
-    ['resets', 'refuse'],
-    ['closes', 'close'],
-    ['speaks no TLS', 'open'],
+  for (const [what, door, reason] of [
+    ['resets', 'refuse', 'network.reset'],
+    ['closes', 'close', 'network.reset'],
+    ['speaks no TLS', 'open', 'tls.handshake'],
   ] as const) {
-    it(`(a port that ${what} when TLS begins) is unreachable, which is tried again`, async () => {
+    it(`(a port that ${what} when TLS begins) is unreachable, which is tried again, and says why`, async () => {
       const { proxy } = await start();
       proxy.door = door;
       const managerUrl = proxy.url.replace('http:', 'https:');
@@ -100,7 +106,7 @@ describe('a wire that leads to something else than the manager', () => {
         dial({ tokenAheadMs: 0, ...dialling(managerUrl), clock: new ManualClock() }),
       );
       expect(failure).to.include({ code: 'manager-unreachable', retryable: true });
-      expect(failure.message).to.match(/\([A-Z_]+\)/);
+      expect(failure.details).to.include({ host: new URL(managerUrl).host, reason });
     });
   }
 });
@@ -146,12 +152,14 @@ describe('a manager that says no', () => {
     });
   }
 
-  for (const [status, code] of [
-    [403, 'revoked'],
-    [426, 'unsupported-version'],
-  ] as const) {
-    it(`for good (${status}) is asked at the slowest pace, loudly, for ever`, async () => {
-      const underTest = await refusedWith({ status });
+  const forGood: [code: string, answer: HttpAnswer][] = [
+    ['revoked', REVOCATION],
+    ['forbidden', { status: 403, body: '<html>The firewall says no.</html>' }],
+    ['unsupported-version', { status: 426 }],
+  ];
+  for (const [code, answer] of forGood) {
+    it(`for good (${answer.status}, ${code}) is asked at the slowest pace, loudly, for ever`, async () => {
+      const underTest = await refusedWith(answer);
       for (let n = 1; n < 6; n += 1) {
         await underTest.clock.advance(waits(underTest).at(-1) ?? 0);
         await until('it waits again', () => waits(underTest).length > n);
@@ -237,5 +245,11 @@ describe('a token that is refused', () => {
 });
 
 function dialling(managerUrl: string) {
-  return { managerUrl, token: 'token', userAgent: 'test', signal: new AbortController().signal };
+  return {
+    managerUrl,
+    dialer: dialerWith(),
+    token: 'token',
+    userAgent: 'test',
+    signal: new AbortController().signal,
+  };
 }

@@ -75,7 +75,7 @@ describe('the documents', () => {
       .object({ scripts: z.record(z.string(), z.string()) })
       .parse(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')));
     const named = pages.flatMap(({ text }) =>
-      [...text.matchAll(/npm run ([a-z:]+)/g)].map((match) => match[1] ?? ''),
+      [...text.matchAll(/npm run ([a-z:-]+)/g)].map((match) => match[1] ?? ''),
     );
     expect(named).to.not.equal([]);
     for (const script of named) expect(manifest.scripts).to.have.property(script);

@@ -102,6 +102,22 @@ describe('a request', () => {
     expect(server.accepted).to.equal(0);
   });
 
+  it('is not made when DNS gives a name another address than before, and that one is refused', async () => {
+    await using server = await Listener.http((_, response) => response.end());
+    const answers = ['127.0.0.1', '169.254.169.254'];
+    await using http = client({
+      lookup: (_hostname, _options, done) => done(null, [{ address: answers.shift() ?? '', family: 4 }]),
+      guardAddress: (address) => {
+        if (address === '127.0.0.1') return;
+        throw new DelegateError('policy.test', `${address} is refused`, { category: 'policy' });
+      },
+    });
+    const url = server.url('/', 'http', 'rebinding.test');
+    expect((await http.probe(url, AbortSignal.timeout(5_000))).address).to.equal('127.0.0.1');
+    expect(await failureOf(http.send(get(url)))).to.include({ code: 'policy.test' });
+    expect([server.accepted, answers]).to.deep.equal([1, []]);
+  });
+
   it('is not made at all for a task that has ended', async () => {
     await using server = await Listener.http((_, response) => response.end());
     await using http = client();

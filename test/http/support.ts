@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { HttpClient, type HttpClientOptions } from '../../src/http/client.ts';
 import type { DevelopmentCertificate } from '../../src/dev/fake-identity/development-certificates.ts';
 import type { HttpRequest } from '../../src/kit/http-exchange.ts';
+import { dialerWith } from '../support/dialer.ts';
 import { portOf } from '../support/listen.ts';
 
 /** A listening server that knows its sockets, so that a test can see them end, and end them. */
@@ -78,6 +79,7 @@ export class Listener implements AsyncDisposable {
 /** A client that may call loopback; nothing is shortened unless asked. */
 export function client(options: Partial<HttpClientOptions> = {}): HttpClient {
   return new HttpClient({
+    dialer: dialerWith(),
     guardUrl: () => {},
     guardRequest: () => {},
     guardAddress: () => {},

@@ -84,6 +84,23 @@ describe('TLS', () => {
     expect(met).to.include({ code: 'tls.untrusted' });
   });
 
+  it("is of version 1.2 at least, whatever Node's own options say", async () => {
+    const { certificatePem: cert, pkcs8Pem: key } = valid;
+    const options = {
+      cert,
+      key,
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    } as const;
+    await using server = await Listener.on(createServer(options, (_, response) => response.end('too old')));
+    const met = await visit('send', server.url('/', 'https', 'localhost'), {
+      NODE_EXTRA_CA_CERTS: join(folder, 'trusted.pem'),
+      NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0',
+    });
+    expect(met).to.include({ code: 'tls.handshake' });
+  });
+
   it('to a port that speaks plain HTTP fails as a handshake', async () => {
     await using server = await Listener.http((_, response) => response.end());
     await using http = client();

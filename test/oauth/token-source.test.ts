@@ -73,6 +73,20 @@ describe('token source', () => {
       (error: unknown) => error,
     );
 
+  it('that forgets all keeps none of the tokens that are on their way either', async () => {
+    const asked = get();
+    source.forgetAll();
+    server.reply(0, answer('old'));
+    expect(await asked).to.equal('old');
+    const next = get();
+    server.reply(1, answer('new'));
+    expect(await next).to.equal('new');
+    source.forgetAll();
+    const last = get();
+    server.reply(2, answer('newest'));
+    expect(await last).to.equal('newest');
+  });
+
   it('200 tasks that meet an ended token cost one request', async () => {
     const waiting = Array.from({ length: 200 }, () => get());
     expect(server.requests).to.have.length(1);

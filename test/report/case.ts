@@ -12,6 +12,7 @@ import {
   type AuthInput,
   type Bench,
 } from '../support/servicenow.ts';
+import { dialerWith } from '../support/dialer.ts';
 import { lookOverTls } from './look-over-tls.ts';
 
 /**
@@ -131,6 +132,7 @@ export async function run(reportCase: ReportCase, task: TaskName): Promise<Endin
 
 function impatientClient(timeouts: NonNullable<ReportCase['timeouts']>): HttpClient {
   return new HttpClient({
+    dialer: dialerWith(),
     guardUrl: () => {},
     guardRequest: () => {},
     guardAddress: () => {},

@@ -1,10 +1,11 @@
 import { pino } from 'pino';
+import { noAuditLog } from '../../src/observability/audit/trail.ts';
 import { runConnectionLoop } from '../../src/delegate/connection/connection-loop.ts';
 import type { Journal, Recovered } from '../../src/delegate/journal/journal.ts';
 import { openJournal } from '../../src/delegate/journal/file-journal.ts';
 import { Session } from '../../src/delegate/connection/session.ts';
 import { UPGRADE_WITHIN_MS, type Transport } from '../../src/delegate/connection/transport.ts';
-import { FLUSH_WITHIN_MS } from '../../src/delegate/delegate.ts';
+import { FLUSH_WITHIN_MS } from '../../src/delegate/last-work.ts';
 import { Workload } from '../../src/delegate/tasks/workload.ts';
 import type { TaskType } from '../../src/connectors/connector.ts';
 import { DelegateError, wrap } from '../../src/kit/errors.ts';
@@ -129,9 +130,10 @@ class DelegateRun {
       outboxLimits: ROOMY,
       clock: process.clock,
       log: this.#log,
+      audit: noAuditLog(),
       redactor: new Redactor(),
       identity: () => machine.identity,
-      signatureRules: () => ({ keys: [], required: false, delegateId: machine.identity.id }),
+      signatureRules: () => Promise.resolve({ keys: [], required: false, delegateId: machine.identity.id }),
     });
     this.workload.onSlotFree = () => this.#session?.raiseCredit();
     this.#ended = this.#live();
@@ -150,7 +152,7 @@ class DelegateRun {
     this.#session?.announceDraining('the simulation asks for it');
     const { clock } = process;
     await endsWithin(clock, graceMs, workload.idle());
-    workload.stopAll('the delegate stops');
+    workload.stopAll('shutdown', 'the delegate stops');
     await endsWithin(clock, FLUSH_WITHIN_MS, workload.idle());
     await endsWithin(clock, FLUSH_WITHIN_MS, workload.outbox.emptied());
     this.#end.abort(new Error('the delegate stops'));
@@ -172,6 +174,7 @@ class DelegateRun {
         {
           open: (signal) => this.#open(signal),
           onNotAuthenticated: () => broken(`${process.name} was not authenticated`),
+          onRevoked: () => broken(`${process.name} was revoked`),
           onSession: (session) => {
             this.#session = session;
             if (this.#draining) session?.announceDraining('the simulation asks for it');
@@ -197,6 +200,7 @@ class DelegateRun {
       log: this.#log,
       signal,
       hello: () => this.#hello(),
+      taskSigningKeys: () => Promise.resolve(),
       load: () => ({ running: workload.running().length, queued: 0, eventLoopDelayMs: 0, rssBytes: 1 }),
     });
   }

@@ -45,6 +45,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   delegate: 4,
   manager: 4,
   'compose.ts': 5,
+  compose: 5,
   dev: 5,
   cli: 6,
 };

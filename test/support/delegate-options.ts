@@ -3,6 +3,8 @@ import type { DelegateOptions } from '../../src/delegate/delegate.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
 import { plainSend } from '../delegate/plain-send.ts';
+import { memoryAudit } from './memory-audit.ts';
+import { dialerWith } from './dialer.ts';
 import { memoryJournal } from './memory-journal.ts';
 import { ROOMY } from './outbox-limits.ts';
 
@@ -17,6 +19,8 @@ export function delegateOptions(
     name: 'eu-1',
     tags: [],
     version: '26.11.90100',
+    keyRotationMs: 0,
+    forgetTokens: () => {},
     capacity: 4,
     taskResources: { [Symbol.asyncDispose]: () => Promise.resolve() },
     capabilities: [],
@@ -26,7 +30,9 @@ export function delegateOptions(
     shutdownGraceMs: 25_000,
     outboxLimits: ROOMY,
     openJournal: () => Promise.resolve(memoryJournal()),
+    audit: memoryAudit(),
     send: plainSend,
+    dialer: dialerWith(),
     redactor: new Redactor(),
     clock: systemClock,
     random: () => 0,

@@ -8,7 +8,12 @@ export function memoryJournal(changes: Partial<Journal> = {}): Journal {
   return {
     writable: true,
     onWritable: () => {},
-    recover: () => ({ begun: [...begun.values()], finished: [...finished.values()], ended: [] }),
+    recover: () => ({
+      begun: [...begun.values()],
+      finished: [...finished.values()],
+      ended: [],
+      signatures: { taken: [], latestS: 0, lostUntilS: 0 },
+    }),
     begin(record) {
       begun.set(keyOf(record.ref), { ...record, startedAt: undefined });
       return Promise.resolve();

@@ -39,6 +39,12 @@ export interface ManagerScript {
 
 const DELEGATE_ID = 'dlg-1';
 
+/** What a manager answers a delegate that it has revoked. */
+export const REVOCATION = {
+  status: 403,
+  body: { error: { code: 'revoked', message: 'This delegate was revoked.' } },
+} as const;
+
 function defaultScript(): ManagerScript {
   return {
     welcome: {},
@@ -53,6 +59,8 @@ function defaultScript(): ManagerScript {
 export class ScriptedManager implements AsyncDisposable {
   readonly script: ManagerScript;
   readonly enrolments: EnrolRequest[] = [];
+  /** All that it was sent, oldest first, but for bearers: each request in one text, and each frame as it came. */
+  readonly heard: string[] = [];
   /** The bearer of each upgrade request, refused ones included. */
   readonly connectTokens: string[] = [];
   /** Every connection that was upgraded, oldest first. */
@@ -114,6 +122,7 @@ export class ScriptedManager implements AsyncDisposable {
   async #enrol(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = '';
     for await (const chunk of request.setEncoding('utf8')) text += String(chunk);
+    this.#hear(request, text);
     if (request.url === ENROLL_PATH) this.enrolments.push(enrolRequestSchema.parse(JSON.parse(text)));
     const { status, headers, body } = this.script.enrolment;
     response.writeHead(status, { connection: 'close', ...headers });
@@ -125,6 +134,7 @@ export class ScriptedManager implements AsyncDisposable {
     socket.on('error', () => {});
     socket.on('close', () => this.#held.delete(socket));
     this.connectTokens.push(request.headers.authorization?.replace('Bearer ', '') ?? '');
+    this.#hear(request, head.toString());
     const { upgrade } = this.script;
     if (upgrade === 'never') return;
     if (upgrade !== 'accept' || request.url !== CONNECT_PATH) {
@@ -132,8 +142,16 @@ export class ScriptedManager implements AsyncDisposable {
       return;
     }
     this.#ws.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.on('message', (data) => {
+        if (Buffer.isBuffer(data)) this.heard.push(data.toString());
+      });
       this.connections.push(new ScriptedConnection(webSocket, () => this.script));
     });
+  }
+
+  #hear({ method, url, headers }: IncomingMessage, body: string): void {
+    const { authorization: _, ...others } = headers;
+    this.heard.push(JSON.stringify({ method, url, headers: others, body }));
   }
 }
 

@@ -25,6 +25,7 @@ import { wireErrorSchema } from '../../src/protocol/messages.ts';
 import { createLookup } from '../../src/secrets/lookup.ts';
 import { secretNotFound, type FoundSecret, type Provider } from '../../src/secrets/provider.ts';
 import { createResolver } from '../../src/secrets/resolver.ts';
+import { dialerWith } from './dialer.ts';
 import { listenOnLoopback } from './listen.ts';
 import type { OidcProvider } from './oidc-provider.ts';
 
@@ -66,6 +67,7 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
   const policy = withSecretBounds(options.policy ?? defaultPolicy(rules), redactor);
   const secrets = new Map<string, string>();
   const http = new HttpClient({
+    dialer: dialerWith(),
     guardUrl: (url) => policy.assertUrl(url),
     guardRequest: (exchange) => policy.assertRequest(exchange),
     guardAddress: (address) => policy.assertAddress(address),

@@ -267,12 +267,11 @@ describe('secrets on their way out', function () {
   async function filesOfTheDelegates(): Promise<{ where: string; text: string }[]> {
     const found: { where: string; text: string }[] = [];
     for (const name of ['eu-1', 'old-1']) {
-      for (const file of await readdir(join(world.folder, name))) {
-        if (/^identity\.(backup\.)?json$/.test(file)) continue;
-        found.push({
-          where: `${name}/${file}`,
-          text: await readFile(join(world.folder, name, file), 'latin1'),
-        });
+      const entries = await readdir(join(world.folder, name), { recursive: true, withFileTypes: true });
+      for (const entry of entries.filter((one) => one.isFile())) {
+        if (/^identity\.(backup\.)?json$/.test(entry.name)) continue;
+        const path = join(entry.parentPath, entry.name);
+        found.push({ where: path, text: await readFile(path, 'latin1') });
       }
     }
     return found;

@@ -6,6 +6,7 @@ import { dial } from '../../src/delegate/connection/transport.ts';
 import { startManager } from '../../src/manager/manager.ts';
 import { CONNECT_PATH, SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import { connectToken, enrol } from '../manager/support/scripted-delegate.ts';
+import { dialerWith } from '../support/dialer.ts';
 import { listenOnLoopback } from '../support/listen.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
@@ -26,7 +27,15 @@ describe('compression of the wire', () => {
     const managerUrl = `http://127.0.0.1:${await listenOnLoopback(server)}`;
     const { signal } = new AbortController();
     await rejectionOf(
-      dial({ tokenAheadMs: 0, managerUrl, token: 't', userAgent: 'u', signal, clock: new ManualClock() }),
+      dial({
+        tokenAheadMs: 0,
+        dialer: dialerWith(),
+        managerUrl,
+        token: 't',
+        userAgent: 'u',
+        signal,
+        clock: new ManualClock(),
+      }),
     );
     expect((await offered).headers).to.not.have.property('sec-websocket-extensions');
     const closed = once(server, 'close');

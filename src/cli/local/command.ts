@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
-import { composeConnectors, policyOf } from '../../compose.ts';
+import { composeConnectors } from '../../compose/connectors.ts';
+import { policyOf } from '../../compose/policy.ts';
 import { readEnvironment } from '../../config/environment.ts';
 import type { CommandFlags } from '../../config/flags.ts';
 import { loadLocalConfiguration, type LoadedLocalConfiguration } from '../../config/local.ts';
@@ -14,7 +15,9 @@ import { createLogger } from '../../observability/logger.ts';
 import { endSoon, exitCodeOf, type StopSignal } from '../ending.ts';
 import { failureReport } from '../report/failure.ts';
 import { printable, terminalOf, type Terminal } from '../report/layout.ts';
+import { guardCommand } from '../outputs.ts';
 import { onStopSignals } from '../signals.ts';
+import { WRONG_USAGE } from '../usage.ts';
 import type { InputSource } from './input-file.ts';
 import { KeptKey, underKey } from './kept-key.ts';
 import { runTask, type Ran } from './task.ts';
@@ -43,9 +46,6 @@ export interface PerformOptions {
   readonly onProgress: (message: string) => void;
 }
 
-/** The command line, the file or the configuration is at fault, and nothing was asked of anybody. */
-const WRONG_USAGE = 2;
-
 const DEFAULT_TIMEOUT_S = 60;
 /** A test of a connector keeps the last second for its report. */
 const MIN_TIMEOUT_S = 2;
@@ -61,7 +61,7 @@ const COMMON_FLAGS: CommandFlags['flags'] = {
 /** From the command line to the exit code; a signal ends it at once. Never rejects for what a user can mend. */
 export async function runLocalCommand(command: LocalCommand, args: readonly string[]): Promise<number> {
   const redactor = new Redactor();
-  tellLastWords(command, redactor);
+  using _outputs = guardCommand(redactor, (error) => command.exitCodeOf(failed(error, redactor)));
   const stop = new AbortController();
   const asked: StopSignal[] = [];
   using _signals = onStopSignals((signal) => {
@@ -79,14 +79,6 @@ export async function runLocalCommand(command: LocalCommand, args: readonly stri
   } finally {
     endSoon(asked[0]);
   }
-}
-
-/** Node would print an unexpected error itself, past the scrubbing, and end with a code of its own. */
-function tellLastWords(command: LocalCommand, redactor: Redactor): void {
-  process.on('uncaughtException', (error) => {
-    process.stderr.write(`${redactor.scrub(inspect(error))}\n`);
-    process.exit(command.exitCodeOf(failed(error, redactor)));
-  });
 }
 
 async function execute(

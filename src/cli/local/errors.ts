@@ -5,7 +5,7 @@ export const LOCAL_ERRORS = {
   'input-file-unusable': {
     category: 'invalid-input',
     means:
-      'The file that was given to validate or check could not be read, or does not hold what the command takes. Nothing was sent to ServiceNow.',
+      'The file that was given to validate, check, policy explain or secrets check could not be read, or does not hold what the command takes. Nothing was sent to ServiceNow.',
     remedy: 'docs/local-use.md says what each command takes, and the folder examples has a file for each.',
   },
   'refresh-token-in-use': {

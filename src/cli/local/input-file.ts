@@ -47,6 +47,20 @@ export async function readApprovalFile(source: InputSource): Promise<Mapping> {
   return { ...file, connector: await connectorOf(file, source) };
 }
 
+/**
+ * A task by its name and input, as a manager assigns it; or else what an approval's or a connector's file stands for.
+ * Rejects with `input-file-unusable`.
+ */
+export async function readTaskFile(source: InputSource): Promise<{ name: string; input: unknown }> {
+  const file = await readMapping(source);
+  const { name, input } = file;
+  if (typeof name === 'string' && input !== undefined) return { name, input };
+  const connector = Object.hasOwn(file, 'connector') ? await connectorOf(file, source) : file;
+  return Object.hasOwn(file, 'ticket')
+    ? { name: 'servicenow.approval.check', input: { ...file, connector } }
+    : { name: 'servicenow.connector.validate', input: { connector } };
+}
+
 /** The same approval for another ticket of the same type. */
 export function withTicket(approval: Mapping, number: string): Mapping {
   const { ticket } = approval;

@@ -1,7 +1,12 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import type { KeptSecretsPort } from '../../connectors/connector.ts';
-import { privateKeyOf, recoverIdentityFile, type IdentityFile } from '../../delegate/state/identity-file.ts';
+import {
+  keysIn,
+  recoverIdentityFile,
+  stateKeyOf,
+  type IdentityFile,
+} from '../../delegate/state/identity-file.ts';
 import { keptSecretsKeyFrom } from '../../delegate/state/state-key.ts';
 import { lockState, type StateLock } from '../../delegate/state/state-lock.ts';
 import { fileCalls } from '../../kit/durable-file.ts';
@@ -72,7 +77,7 @@ export class KeptKey {
     const lock = await lockFolder(stateDir, { clock, log, signal });
     this.#lock = lock;
     const identity = await recoverIdentityFile(stateDir, log, fileCalls);
-    if (identity !== undefined) protect(identity.key.d);
+    for (const { d } of identity === undefined ? [] : keysIn(identity)) protect(d);
     return { key: this.#keyFrom(operatorKey, identity), lock };
   }
 
@@ -82,7 +87,7 @@ export class KeptKey {
     }
     // Beside an operator's key the identity's is not looked at; an identity is for a delegate that enrols.
     const identityKey: KeyObject =
-      identity === undefined ? generateKeyPairSync('ed25519').privateKey : privateKeyOf(identity);
+      identity === undefined ? generateKeyPairSync('ed25519').privateKey : stateKeyOf(identity);
     return keptSecretsKeyFrom({ operatorKey, identityKey });
   }
 

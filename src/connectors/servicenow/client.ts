@@ -12,7 +12,7 @@ import { withRetries } from './retry.ts';
 
 export interface TableQuery {
   table: string;
-  /** Goes out as `sysparm_limit`; an answer with more rows is refused. */
+  /** Goes out as `sysparm_limit`, unless the policy allows less; an answer with more rows is refused. */
   maxRows: number;
   params: Readonly<Record<string, string>>;
 }
@@ -42,6 +42,8 @@ export interface ClientOptions {
   instances: Instances;
   guard: CredentialGuard;
   random: () => number;
+  /** What the customer's policy allows one request to ask for. */
+  maxRows: number;
 }
 
 /** Where a list of rows is read, without the number of rows. */
@@ -63,13 +65,19 @@ export class ServiceNowClient {
     return this.#options.baseUrl;
   }
 
+  /** Rows that one request may ask for; a query for more is cut to it. */
+  get maxRows(): number {
+    return this.#options.maxRows;
+  }
+
   /** A hash of instance and credentials: who has the same one may share an answer. */
   get identity(): string {
     return this.#options.auth.identity;
   }
 
   /** GET of a list from the Table API, repeated while the failure may pass. Rejects with a coded error. */
-  async readTable(query: TableQuery, context: ReadContext, options: ReadOptions = {}): Promise<TableAnswer> {
+  async readTable(asked: TableQuery, context: ReadContext, options: ReadOptions = {}): Promise<TableAnswer> {
+    const query = { ...asked, maxRows: Math.min(asked.maxRows, this.maxRows) };
     const { clock, signal, deadline, log } = context;
     const caller: Caller = {
       signal,

@@ -2,9 +2,9 @@ import { DelegateError, errorsOf, type ErrorKinds } from '../../kit/errors.ts';
 import type { Secret } from '../../kit/secret.ts';
 import type { TokenReceiver } from '../../oauth/token-response.ts';
 import { TokenSource } from '../../oauth/token-source.ts';
-import type { ConnectorDeps, TaskContext } from '../connector.ts';
+import type { ConnectorDeps, SecretNeed, TaskContext } from '../connector.ts';
 import { authMethod } from './auth/index.ts';
-import type { Authentication, AuthDeps, ResolvedSecrets, SecretField } from './auth/method.ts';
+import type { Authentication, AuthDeps, ResolvedSecrets } from './auth/method.ts';
 import { createRefreshTokens } from './auth/refresh-tokens.ts';
 import { ServiceNowClient } from './client.ts';
 import { CredentialGuard } from './credential-guard.ts';
@@ -66,10 +66,22 @@ export function authorizeConnector(
 function originsOf({ spec }: ConnectorSettings, receivers: readonly TokenReceiver[]): string[] {
   const { tokenEndpoint } = authMethod(spec.auth);
   const instance = new URL(spec.serviceNowUrl.baseUrl);
-  return receivers.flatMap((receiver) => {
+  const origins = receivers.flatMap((receiver) => {
     const url = receiver === 'resource-server' ? instance : tokenEndpoint;
     return url === undefined ? [] : [url.origin];
   });
+  // One, where ServiceNow is its own token server.
+  return [...new Set(origins)];
+}
+
+/** The secrets that the settings name, and where each of them would go. */
+export function secretNeeds(connector: ConnectorSettings): (SecretNeed & { readonly setting: string })[] {
+  return authMethod(connector.spec.auth).secretFields.map(({ field, reference, goesTo }) => ({
+    setting: field,
+    field: `auth.spec.${field}`,
+    reference,
+    origins: originsOf(connector, goesTo),
+  }));
 }
 
 /** The secrets of an authentication; rejects as soon as one is not to be had. */
@@ -78,9 +90,10 @@ async function resolveSecrets(
   deps: ConnectorDeps,
   context: TaskContext,
 ): Promise<ResolvedSecrets> {
-  const fields = authMethod(connector.spec.auth).secretFields;
   const entries = await Promise.all(
-    fields.map(async (field) => [field.field, await resolveOne(field, connector, deps, context)] as const),
+    secretNeeds(connector).map(
+      async (need) => [need.setting, await resolveOne(need, deps, context)] as const,
+    ),
   );
   return new Map(entries);
 }
@@ -91,9 +104,10 @@ export async function findSecrets(
   deps: ConnectorDeps,
   context: TaskContext,
 ): Promise<{ secrets: ResolvedSecrets; failures: readonly unknown[] }> {
-  const fields = authMethod(connector.spec.auth).secretFields;
   const outcomes = await Promise.allSettled(
-    fields.map(async (field) => [field.field, await resolveOne(field, connector, deps, context)] as const),
+    secretNeeds(connector).map(
+      async (need) => [need.setting, await resolveOne(need, deps, context)] as const,
+    ),
   );
   return {
     secrets: new Map(outcomes.flatMap((found) => (found.status === 'fulfilled' ? [found.value] : []))),
@@ -103,12 +117,10 @@ export async function findSecrets(
 
 /** The resolver knows the reference; only here is it known which field it stood in. */
 async function resolveOne(
-  { field, reference, goesTo }: SecretField,
-  connector: ConnectorSettings,
+  { field, reference, origins }: SecretNeed,
   deps: ConnectorDeps,
   context: TaskContext,
 ): Promise<Secret> {
-  const origins = originsOf(connector, goesTo);
   try {
     return await deps.secrets.resolve(reference, {
       signal: context.signal,
@@ -118,8 +130,8 @@ async function resolveOne(
   } catch (thrown) {
     if (!(thrown instanceof DelegateError)) throw thrown;
     throw thrown.retold({
-      message: `auth.spec.${field}: ${thrown.message}`,
-      details: { field: `auth.spec.${field}` },
+      message: `${field}: ${thrown.message}`,
+      details: { field },
     });
   }
 }
@@ -170,6 +182,7 @@ export function clientFor(
     instances,
     guard,
     random: deps.random,
+    maxRows: deps.policy.maxRows,
   });
 }
 

@@ -1,10 +1,10 @@
 import { DelegateError } from '../../kit/errors.ts';
 import { sleep, type Clock } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { afterClose } from '../../protocol/close-codes.ts';
+import { afterClose, CloseCode } from '../../protocol/close-codes.ts';
 import { MAX_RECONNECT_AFTER_MS } from '../../protocol/limits.ts';
 import { delegateError } from '../errors.ts';
-import { failuresAfter, setbackOf, waitMs, type Setback } from './pace.ts';
+import { failuresAfter, isRevocation, setbackOf, waitMs, type Setback } from './pace.ts';
 import { SessionNotOpened, type Session } from './session.ts';
 import type { CloseInfo } from './transport.ts';
 
@@ -20,6 +20,8 @@ export interface ConnectionLoopOptions<S extends OpenSession> {
   /** The manager did not accept the token of this attempt, or the identity behind it. */
   onNotAuthenticated: (next: 'new-token' | 'enrol-again') => void;
   onSession: (session: S | undefined) => void;
+  /** The manager wants nothing more of this delegate, for as long as it says so. */
+  onRevoked: () => void;
   clock: Clock;
   random: () => number;
   log: Logger;
@@ -59,6 +61,7 @@ export async function runConnectionLoop<S extends OpenSession>(
     signal.throwIfAborted();
     const { code, reason } = end;
     log.warn({ code, why: reason }, 'session ended');
+    if (code === CloseCode.Revoked) options.onRevoked();
     await pause(options, { next: afterClose(code), retryAfterMs: undefined }, failures, signal);
     failures += 1;
   }
@@ -108,6 +111,7 @@ async function openWithBackoff<S extends OpenSession>(
     } catch (thrown) {
       signal.throwIfAborted();
       logFailure(options.log, thrown);
+      if (isRevocation(thrown)) options.onRevoked();
       const ms = announcedWait(options, setbackOf(thrown), failures);
       if (moving === undefined) await sleep(options.clock, ms, signal);
       else if ((await endWithin(moving, ms, options.clock, signal)) !== undefined) {

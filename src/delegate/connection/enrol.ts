@@ -3,7 +3,7 @@ import type { Secret } from '../../kit/secret.ts';
 import type { Clock } from '../../kit/time.ts';
 import { enrolResponseSchema, type EnrolRequest, type EnrolResponse } from '../../protocol/enrolment.ts';
 import { ENROLL_PATH } from '../../protocol/limits.ts';
-import { ManagerRefusal, revoked } from './manager-refusal.ts';
+import { forbidden, ManagerRefusal, parseOrUndefined } from './manager-refusal.ts';
 
 /** One enrolment request (PROTOCOL.md, section 2). Rejects with `ManagerRefusal` or an error of the transport. */
 export async function enrol(
@@ -25,6 +25,7 @@ export async function enrol(
     const parsed = enrolResponseSchema.safeParse(parseOrUndefined(response.body));
     if (parsed.success) return parsed.data;
   }
+  if (response.status === 403) throw forbidden(response.body);
   throw enrolmentRefused(response.status, retryAfterMs(response.headers, clock.now()));
 }
 
@@ -35,8 +36,6 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
         status,
         next: 'slowest-pace',
       });
-    case 403:
-      return revoked();
     case 409:
       return new ManagerRefusal(
         'instance-taken',
@@ -56,13 +55,5 @@ function enrolmentRefused(status: number, waitMs: number | undefined): ManagerRe
           retryAfterMs: waitMs,
         },
       );
-  }
-}
-
-function parseOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { DelegateError } from '../../kit/errors.ts';
 import type { AfterClose } from '../../protocol/close-codes.ts';
+import { refusalSchema, REVOKED } from '../../protocol/refusal.ts';
 import { MANAGER_REFUSAL_ERRORS } from '../errors.ts';
 
 export interface ManagerRefusalOptions {
@@ -34,10 +35,26 @@ export class ManagerRefusal extends DelegateError {
   }
 }
 
-/** HTTP 403 to enrolment or connect, and close code 4403. */
-export function revoked(): ManagerRefusal {
-  return new ManagerRefusal('revoked', 'The manager has revoked this delegate.', {
-    status: 403,
-    next: 'slowest-pace',
-  });
+/**
+ * HTTP 403. A manager that revokes says so in the body: the work that runs is ended for that, and for nothing that a
+ * firewall between may answer on a whim. Both are asked again at the slowest pace.
+ *
+ * @param body as far as it was read
+ */
+export function forbidden(body: string): ManagerRefusal {
+  const refusal = refusalSchema.safeParse(parseOrUndefined(body));
+  const isRevoked = refusal.success && refusal.data.error.code === REVOKED;
+  const status = { status: 403, next: 'slowest-pace' } as const;
+  return isRevoked
+    ? new ManagerRefusal('revoked', 'The manager has revoked this delegate.', status)
+    : new ManagerRefusal('forbidden', 'HTTP 403, and not in the words of a manager.', status);
+}
+
+/** The JSON of a body; undefined for what is none. */
+export function parseOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 import { fullJitterMs } from '../../kit/time.ts';
-import { afterClose, type AfterClose } from '../../protocol/close-codes.ts';
+import { afterClose, CloseCode, type AfterClose } from '../../protocol/close-codes.ts';
 import {
   HEALTHY_AFTER_MS,
   MAX_WAIT_MS,
@@ -27,6 +27,12 @@ export function setbackOf(failure: unknown): Setback {
     return { next: failure.next, retryAfterMs: failure.retryAfterMs };
   }
   return { next: 'reconnect', retryAfterMs: undefined };
+}
+
+/** Whether the manager has said that it wants nothing more of this delegate: by HTTP 403, or by close code. */
+export function isRevocation(failure: unknown): boolean {
+  if (failure instanceof SessionNotOpened) return failure.end.code === CloseCode.Revoked;
+  return failure instanceof ManagerRefusal && failure.code === 'revoked';
 }
 
 /**

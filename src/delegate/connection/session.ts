@@ -29,6 +29,8 @@ export interface SessionOptions {
   log: Logger;
   hello: () => Hello;
   load: () => Heartbeat['load'];
+  /** The next frame is handled when it resolves: it may be a task that is signed with one of them. Never rejects. */
+  taskSigningKeys: (signed: string) => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -76,7 +78,7 @@ export class Session implements Channel {
     });
     const saidAt = clock.monotonic();
     try {
-      transport.send(encodeToManager(hello));
+      transport.send(encodeToManager(options.workload.clean(hello)));
       const welcome = await untilAborted(readWelcome(frames, log), options.signal);
       if (welcome === undefined) throw new SessionNotOpened(await transport.closed);
       return new Session(options, frames, { hello, saidAt, welcome });
@@ -114,9 +116,14 @@ export class Session implements Channel {
     this.ended = this.#run();
   }
 
-  /** Resolves when the manager asks this session to move; never rejects. */
+  /** Resolves when this session is to be replaced by another; never rejects. */
   get drainAsked(): Promise<Drain> {
     return this.#drainAsked.promise;
+  }
+
+  /** As if the manager had asked for it: now. */
+  move(reason: string): void {
+    this.#drainAsked.resolve({ type: 'drain', reason, reconnectAfterMs: 0 });
   }
 
   /** Since the welcome, monotonic milliseconds. */
@@ -232,8 +239,7 @@ export class Session implements Channel {
         this.#paused = false;
         return this.raiseCredit();
       case 'task-signing-keys':
-        // Taken up with the keys themselves; until then, as any frame of a later version.
-        return;
+        return await this.#options.taskSigningKeys(frame.signed);
       default:
         // A frame that is added to the protocol does not compile until it is answered here.
         frame satisfies never;
@@ -305,7 +311,7 @@ export class Session implements Channel {
    */
   #encode(message: ToManager): string | undefined {
     try {
-      return encodeToManager(message, this.maxFrameBytes);
+      return encodeToManager(this.#options.workload.clean(message), this.maxFrameBytes);
     } catch (thrown) {
       if (!(thrown instanceof ProtocolViolation)) throw thrown;
       this.#options.log.error({ type: message.type, why: thrown.message }, 'a frame cannot be sent');

@@ -1,14 +1,17 @@
-import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { WebSocket, type RawData } from 'ws';
-import { systemCode, type DelegateError } from '../../kit/errors.ts';
-import { deferred, Mailbox } from '../../kit/flow.ts';
-import { retryAfterMs } from '../../kit/http-exchange.ts';
+import type { Dialer } from '../../http/dialer.ts';
+import { httpError } from '../../http/errors.ts';
+import { transportError } from '../../http/transport-error.ts';
+import type { DelegateError } from '../../kit/errors.ts';
+import { deferred, Mailbox, untilAborted } from '../../kit/flow.ts';
 import type { Clock } from '../../kit/time.ts';
 import type { CloseCode } from '../../protocol/close-codes.ts';
 import type { WireFrame } from '../../protocol/codec.ts';
 import { CONNECT_PATH, MAX_CLOSE_REASON_BYTES, MAX_FRAME_BYTES, SUBPROTOCOL } from '../../protocol/limits.ts';
 import { delegateError } from '../errors.ts';
-import { ManagerRefusal, revoked } from './manager-refusal.ts';
+import { ManagerRefusal } from './manager-refusal.ts';
+import { refusalOf } from './upgrade-refusal.ts';
 
 /** An upgrade that is not answered is given up. */
 export const UPGRADE_WITHIN_MS = 15_000;
@@ -17,11 +20,6 @@ const CLOSE_WITHIN_MS = 1_000;
 /** Frames read and not yet handled. Reading stops well before; only one read chunk of tiny frames can follow. */
 const PAUSE_AT_FRAMES = 256;
 const MAX_WAITING_FRAMES = 65_536;
-/**
- * Between the manager's clock and ours before a refused token is put down to it. `Date` is in whole seconds and
- * the answer may have been on its way for as long as an upgrade may take.
- */
-const TOLERATED_SKEW_MS = 30_000;
 /** Bytes accepted for sending and not yet on the wire. A peer that reads nothing is dead, and memory is finite. */
 const MAX_UNSENT_BYTES = 32 * 1_048_576;
 
@@ -51,6 +49,7 @@ export interface Transport {
 
 export interface DialOptions {
   managerUrl: string;
+  dialer: Pick<Dialer, 'open'>;
   token: string;
   userAgent: string;
   signal: AbortSignal;
@@ -59,44 +58,60 @@ export interface DialOptions {
   tokenAheadMs: number;
 }
 
-/** Dials the manager. Rejects with `ManagerRefusal` for an HTTP answer, or `manager-unreachable`. */
+/** Dials the manager. Rejects with `ManagerRefusal` for an HTTP answer, or `manager-unreachable`, which says why. */
 export async function dial(options: DialOptions): Promise<Transport> {
-  options.signal.throwIfAborted();
-  const socket = new WebSocket(connectUrl(options.managerUrl), SUBPROTOCOL, {
+  const { managerUrl, dialer, signal, clock } = options;
+  signal.throwIfAborted();
+  const url = new URL(managerUrl + CONNECT_PATH);
+  const attempt = new AbortController();
+  const onAbort = (): void => attempt.abort(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const overdue = clock.after(UPGRADE_WITHIN_MS, () => attempt.abort(upgradeOverdue(url)));
+  try {
+    // The manager's address is the operator's own word, so that no address is refused.
+    const { socket } = await dialer.open({ url, guardAddress: () => {}, signal: attempt.signal });
+    return await upgrade(url, socket, options, attempt.signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    if (thrown instanceof ManagerRefusal) throw thrown;
+    throw unreachable(managerUrl, transportError(thrown, url));
+  } finally {
+    overdue.cancel();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Makes a WebSocket of a connection. If it becomes none, the connection is gone when this rejects. */
+async function upgrade(
+  url: URL,
+  connection: Socket,
+  options: DialOptions,
+  signal: AbortSignal,
+): Promise<Transport> {
+  const socket = new WebSocket(url, SUBPROTOCOL, {
+    createConnection: () => connection,
     headers: { authorization: `Bearer ${options.token}`, 'user-agent': options.userAgent },
     maxPayload: MAX_FRAME_BYTES,
     // On by default in ws clients; it costs memory for each connection and the protocol forbids it.
     perMessageDeflate: false,
     followRedirects: false,
-    // Said outright, so that no variable of Node's (NODE_TLS_REJECT_UNAUTHORIZED) can take it back.
-    rejectUnauthorized: true,
     // The codec checks UTF-8, so that bad text ends with the protocol's own code.
     skipUTF8Validation: true,
   });
   const transport = new WebSocketTransport(socket, options.clock);
   const opened = deferred<void>();
-  const onAbort = (): void => opened.reject(new Error('aborted', { cause: options.signal.reason }));
-  options.signal.addEventListener('abort', onAbort, { once: true });
-  const overdue = options.clock.after(UPGRADE_WITHIN_MS, () => {
-    opened.reject(new Error(`the upgrade was not answered within ${UPGRADE_WITHIN_MS} ms`));
-  });
   socket.once('open', () => opened.resolve());
   socket.once('error', (error) => opened.reject(error));
   socket.once('unexpected-response', (_request, response) => {
-    opened.reject(refusalOf(response, options));
+    void refusalOf(response, options).then((refusal) => opened.reject(refusal));
   });
   try {
-    await opened.promise;
+    await untilAborted(opened.promise, signal);
     return transport;
   } catch (thrown) {
     transport.terminate();
     await transport.closed;
-    options.signal.throwIfAborted();
-    if (thrown instanceof ManagerRefusal) throw thrown;
-    throw unreachable(options.managerUrl, thrown);
-  } finally {
-    overdue.cancel();
-    options.signal.removeEventListener('abort', onAbort);
+    throw thrown;
   }
 }
 
@@ -174,93 +189,19 @@ function bytesOf(data: RawData): Buffer {
   return data instanceof ArrayBuffer ? Buffer.from(data) : data;
 }
 
-function connectUrl(managerUrl: string): string {
-  return managerUrl.replace(/^http/, 'ws') + CONNECT_PATH;
+function upgradeOverdue({ host }: URL): DelegateError {
+  const seconds = UPGRADE_WITHIN_MS / 1_000;
+  return httpError('network.answer-timeout', `${host} did not answer the upgrade within ${seconds} s.`, {
+    hint: 'The manager is overloaded, or something between holds the connection: look at proxies and load balancers.',
+  });
 }
 
-/** An HTTP answer instead of 101: a refusal with a meaning, or something between that is not the manager. */
-function refusalOf(
-  response: IncomingMessage,
-  { clock, tokenAheadMs }: Pick<DialOptions, 'clock' | 'tokenAheadMs'>,
-): ManagerRefusal {
-  response.resume();
-  const nowMs = clock.now();
-  const status = response.statusCode ?? 0;
-  switch (status) {
-    case 401:
-      return tokenRefused(response.headers.date, nowMs, tokenAheadMs);
-    case 403:
-      return revoked();
-    case 426:
-      return new ManagerRefusal(
-        'unsupported-version',
-        "The manager does not support this delegate's protocol.",
-        {
-          status,
-          next: 'slowest-pace',
-        },
-      );
-    default:
-      return new ManagerRefusal(
-        'upgrade-refused',
-        `The manager answered HTTP ${status} instead of a WebSocket.`,
-        {
-          status,
-          next: 'reconnect',
-          retryAfterMs: retryAfterMs(
-            {
-              'retry-after': response.headers['retry-after'] ?? '',
-              date: response.headers.date ?? '',
-            },
-            nowMs,
-          ),
-        },
-      );
-  }
-}
-
-/**
- * A token is refused for its key or for its time, and the status does not say which. Enrolling again mends the
- * first alone, and would spend an enrolment token on the second.
- */
-function tokenRefused(date: string | undefined, nowMs: number, tokenAheadMs: number): ManagerRefusal {
-  const status = 401;
-  const parsedMs = Date.parse(date ?? '');
-  const managerDateMs = Number.isNaN(parsedMs) ? undefined : parsedMs;
-  const isOff = (ms: number): boolean =>
-    managerDateMs !== undefined && Math.abs(ms - managerDateMs) > TOLERATED_SKEW_MS;
-  // The token may have been corrected by what the manager said before, and the clock been set right since.
-  if (!isOff(nowMs + tokenAheadMs)) {
-    return new ManagerRefusal('not-authenticated', "The manager does not accept this delegate's key.", {
-      status,
-      next: 'enrol-again',
-      managerDateMs,
-    });
-  }
-  return new ManagerRefusal(
-    'not-authenticated',
-    "The time of this delegate's connect token is not the manager's time.",
-    {
-      status,
-      next: 'reconnect',
-      hint: isOff(nowMs)
-        ? skewHint(nowMs - (managerDateMs ?? nowMs))
-        : 'The next token goes by the clock that was set right.',
-      managerDateMs,
-    },
-  );
-}
-
-function skewHint(machineAheadMs: number): string {
-  const seconds = Math.round(Math.abs(machineAheadMs) / 1_000);
-  const direction = machineAheadMs > 0 ? 'ahead of' : 'behind';
-  return `This machine's clock is ${seconds} s ${direction} the manager's; set one of them right (NTP), because tokens expire.`;
-}
-
-function unreachable(managerUrl: string, cause: unknown): DelegateError {
-  const code = systemCode(cause);
-  const because = code === undefined ? '' : ` (${code})`;
-  return delegateError('manager-unreachable', `The manager at ${managerUrl} cannot be reached${because}.`, {
+/** One code for whoever watches for it; the reason has its own, the same as for every other connection. */
+function unreachable(managerUrl: string, failure: DelegateError): DelegateError {
+  const { message, hint, details, code, cause } = failure;
+  return delegateError('manager-unreachable', `The manager at ${managerUrl} cannot be reached: ${message}`, {
+    hint,
+    details: { ...details, reason: code },
     cause,
   });
 }

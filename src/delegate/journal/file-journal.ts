@@ -43,7 +43,7 @@ export interface FileJournalOptions {
  * @throws DelegateError `state-folder-unusable` if not even the names in the folder can be read
  */
 export async function openJournal(options: FileJournalOptions): Promise<Journal> {
-  const loaded = await loadJournal(options.folder, options.key, options.log);
+  const loaded = await loadJournal(options.folder, options.key, options.log, options.clock.now());
   const journal = new FileJournal(options, loaded);
   await journal.open();
   return journal;

@@ -1,4 +1,5 @@
 import type { DelegateIdentity, TaskEffect, TaskRef, TaskResult } from '../../protocol/messages.ts';
+import type { SignatureMarks, TakenMark } from './taken-signatures.ts';
 
 /** What must survive of an accepted task before the manager hears that it was accepted. No input: it names secrets. */
 export interface BeginRecord {
@@ -9,6 +10,8 @@ export interface BeginRecord {
   receivedAt: string;
   /** Who took it, in the version of then: should it be interrupted, the result is to say so after an upgrade, too. */
   delegate: DelegateIdentity;
+  /** Of a signed one. It outlives the task itself. */
+  signature?: TakenMark | undefined;
 }
 
 export interface BegunTask extends BeginRecord {
@@ -24,6 +27,7 @@ export interface Recovered {
   finished: readonly TaskResult[];
   /** Acknowledged or discarded lately, oldest first. */
   ended: readonly TaskRef[];
+  signatures: SignatureMarks;
 }
 
 /**

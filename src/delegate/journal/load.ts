@@ -38,9 +38,15 @@ export interface LoadedJournal {
  * Replays the segments, oldest first, as far as they can be read. Those that a later one replaces are left out: one
  * that comes back from wherever it was set aside is not.
  *
+ * @param nowMs wall time
  * @throws DelegateError `state-folder-unusable` if not even the names in the folder can be read
  */
-export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logger): Promise<LoadedJournal> {
+export async function loadJournal(
+  folder: JournalFolder,
+  key: Buffer,
+  log: Logger,
+  nowMs: number,
+): Promise<LoadedJournal> {
   const listed = await listSegments(folder);
   const segments = [];
   for (const { isSetAside, ...segment } of listed) {
@@ -56,7 +62,7 @@ export async function loadJournal(folder: JournalFolder, key: Buffer, log: Logge
   const current = segments.filter(({ number }) => !replaced.has(number));
   const live = new LiveTasks();
   for (const { records } of current) for (const record of records) live.apply(record);
-  if (!current.every(isWhole)) live.doubtStarts();
+  if (!current.every(isWhole)) live.doubt(nowMs);
   return {
     live,
     segments: segments.map(({ name, number, condition }) => ({ name, number, condition })),

@@ -9,6 +9,9 @@ import {
 } from '../../protocol/messages.ts';
 import { EndedAttempts } from './ended-attempts.ts';
 import type { BegunTask, Recovered } from './journal.ts';
+import { TakenSignatures } from './taken-signatures.ts';
+
+const epochS = z.number();
 
 const recordSchema = z.discriminatedUnion('is', [
   z.object({
@@ -18,10 +21,14 @@ const recordSchema = z.discriminatedUnion('is', [
     effect: z.enum(TASK_EFFECTS),
     receivedAt: z.string(),
     delegate: delegateIdentitySchema,
+    signature: z.object({ untilS: epochS, takenAtS: epochS }).optional(),
   }),
   z.object({ is: z.literal('start'), ref: taskRefSchema, startedAt: z.string() }),
   z.object({ is: z.literal('finish'), result: toManagerSchemas['task.result'] }),
   z.object({ is: z.literal('forget'), ref: taskRefSchema }),
+  /** A signed attempt of a task that may have been forgotten since. */
+  z.object({ is: z.literal('taken'), ref: taskRefSchema, untilS: epochS }),
+  z.object({ is: z.literal('signature-time'), latestS: epochS, lostUntilS: epochS }),
   /** What came before it in this segment holds everything that was alive in those with these numbers. */
   z.object({ is: z.literal('compacted'), replaces: z.array(z.number().int()) }),
 ]);
@@ -51,11 +58,13 @@ export class LiveTasks {
   /** By task id. Begun ones in the order in which they began, finished ones behind, in that of their finish. */
   readonly #tasks = new Map<string, LiveTask>();
   readonly #ended = new EndedAttempts();
+  readonly #signatures = new TakenSignatures();
 
   apply(record: JournalRecord): void {
     switch (record.is) {
       case 'begin': {
-        const { is: _, ...begin } = record;
+        const { is: _, signature, ...begin } = record;
+        if (signature !== undefined) this.#signatures.take(begin.ref, signature);
         if (this.#get(begin.ref) === undefined) this.#put(begin.ref, { ...begin, startedAt: undefined });
         return;
       }
@@ -68,6 +77,12 @@ export class LiveTasks {
       case 'forget':
         this.undoBegin(record.ref);
         this.#ended.remember(record.ref);
+        return;
+      case 'taken':
+        this.#signatures.take(record.ref, { untilS: record.untilS, takenAtS: 0 });
+        return;
+      case 'signature-time':
+        this.#signatures.recall(record);
         return;
       case 'compacted':
         return;
@@ -91,11 +106,16 @@ export class LiveTasks {
       begun: tasks.filter(isBegun),
       finished: tasks.filter((task): task is TaskResult => !isBegun(task)),
       ended: this.#ended.refs(),
+      signatures: this.#signatures.marks(),
     };
   }
 
-  /** To be said when records may be missing: whether a write had begun is then not known of any. */
-  doubtStarts(): void {
+  /**
+   * To be said when records may be missing: whether a write had begun is then not known of any, nor whether a
+   * signature was used.
+   */
+  doubt(nowMs: number): void {
+    this.#signatures.doubt(nowMs / 1_000);
     for (const task of this.#tasks.values()) {
       if (isBegun(task) && task.effect === 'writes') this.#start(task.ref, task.startedAt ?? task.receivedAt);
     }
@@ -103,6 +123,9 @@ export class LiveTasks {
 
   /** The fewest records that add up to the same. */
   *snapshot(): Generator<JournalRecord> {
+    const { taken, latestS, lostUntilS } = this.#signatures.marks();
+    if (latestS > 0 || lostUntilS > 0) yield { is: 'signature-time', latestS, lostUntilS };
+    for (const { ref, untilS } of taken) yield { is: 'taken', ref, untilS };
     for (const ref of this.#ended.refs()) yield { is: 'forget', ref };
     for (const task of this.#tasks.values()) {
       if (!isBegun(task)) {

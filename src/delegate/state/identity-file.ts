@@ -9,7 +9,7 @@ import { ed25519PublicJwkSchema } from '../../protocol/enrolment.ts';
 import { delegateError } from '../errors.ts';
 import { FILE_MODE, FOLDER_MODE } from './state-folder.ts';
 
-const MAIN_NAME = 'identity.json';
+export const MAIN_NAME = 'identity.json';
 /** A second copy: with only one, a damaged sector would make this delegate a stranger to its manager. */
 const BACKUP_NAME = 'identity.backup.json';
 const MODES = { mode: FILE_MODE, folderMode: FOLDER_MODE } as const;
@@ -26,16 +26,27 @@ const enrolmentSchema = z.object({
   managerUrl: z.string(),
   delegateId: z.string(),
   taskSigningKeys: z.array(ed25519PublicJwkSchema).optional(),
+  /** Of those keys, if the manager has numbered them. */
+  taskSigningSequence: z.number().int().optional(),
 });
 
 const fileSchema = z.object({
   format: z.literal(1),
   instanceId: z.guid(),
   key: privateJwkSchema,
+  /** RFC 3339; since when this key's age is counted. */
+  keySince: z.iso.datetime().optional(),
+  /** Made to take the place of `key`; the manager may know it already. */
+  nextKey: privateJwkSchema.optional(),
+  /** What `key` has taken the place of, until the manager has been seen to accept that. */
+  previousKey: privateJwkSchema.optional(),
+  /** The first key of this folder, once there is another: what lies in the folder is encrypted with what comes of it. */
+  stateKey: privateJwkSchema.optional(),
   enrolment: enrolmentSchema.optional(),
 });
 
 export type IdentityFile = z.infer<typeof fileSchema>;
+export type PrivateJwk = z.infer<typeof privateJwkSchema>;
 export type Enrolment = z.infer<typeof enrolmentSchema>;
 
 /** What was found in the place of one of the two copies. */
@@ -87,8 +98,18 @@ export async function writeIdentityFile(
 }
 
 /** Throws if the parts of the key do not make one. */
-export function privateKeyOf(file: IdentityFile): KeyObject {
-  return createPrivateKey({ key: file.key, format: 'jwk' });
+export function privateKeyOf(key: PrivateJwk): KeyObject {
+  return createPrivateKey({ key, format: 'jwk' });
+}
+
+/** Of the file, the key that what lies beside it is encrypted with. It stays when the identity gets a new one. */
+export function stateKeyOf(file: IdentityFile): KeyObject {
+  return privateKeyOf(file.stateKey ?? file.key);
+}
+
+/** Every private half in the file. */
+export function keysIn({ key, nextKey, previousKey, stateKey }: IdentityFile): PrivateJwk[] {
+  return [key, nextKey, previousKey, stateKey].filter((one) => one !== undefined);
 }
 
 async function readCopy(path: string, calls: FileCalls): Promise<Copy> {
@@ -103,7 +124,7 @@ async function readCopy(path: string, calls: FileCalls): Promise<Copy> {
   }
   try {
     const file = fileSchema.parse(JSON.parse(text));
-    privateKeyOf(file);
+    keysIn(file).forEach(privateKeyOf);
     return { path, is: 'good', file };
   } catch {
     // Neither text nor cause goes on: both may hold the key.

@@ -32,7 +32,13 @@ export type IntakeVerdict =
     }
   | { is: 'accept-again' }
   | { is: 'result-again' }
-  | { is: 'reject'; code: RejectCode; message: string };
+  | {
+      is: 'reject';
+      code: RejectCode;
+      message: string;
+      /** Of the customer's policy, if that is what refuses. */
+      rule?: string;
+    };
 
 /**
  * Whether to take an assigned task. Pure: it reads the view and decides; nothing is sent and nothing changes.
@@ -72,9 +78,11 @@ export function judgeAssign(assign: TaskAssign, view: IntakeView): IntakeVerdict
 function rejectInput(error: DelegateError): IntakeVerdict {
   const separator = error.message.includes('\n') ? '\n' : ' ';
   const message = error.hint === undefined ? error.message : error.message + separator + error.hint;
-  return reject(error.category === 'policy' ? 'policy-denied' : 'invalid-input', message);
+  if (error.category !== 'policy') return reject('invalid-input', message);
+  const rule = error.details?.['rule'];
+  return { ...reject('policy-denied', message), ...(typeof rule === 'string' ? { rule } : {}) };
 }
 
-function reject(code: RejectCode, message: string): IntakeVerdict {
+function reject(code: RejectCode, message: string): Extract<IntakeVerdict, { is: 'reject' }> {
   return { is: 'reject', code, message: message.slice(0, MAX_ERROR_TEXT) };
 }

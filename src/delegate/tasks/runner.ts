@@ -1,6 +1,6 @@
 import type { PreparedTask, TaskContext } from '../../connectors/connector.ts';
-import { wrap, type DelegateError, type WireError } from '../../kit/errors.ts';
-import type { Redactor } from '../../kit/secret.ts';
+import { wrap, type DelegateError, type ErrorDetails, type WireError } from '../../kit/errors.ts';
+import { MASK, type Redactor } from '../../kit/secret.ts';
 import { jsonSchema, type Json, type TaskEffect } from '../../protocol/messages.ts';
 import { delegateError } from '../errors.ts';
 import type { BegunTask } from '../journal/journal.ts';
@@ -13,15 +13,20 @@ export type Outcome =
 /** Longest message or hint that an error or a reject carries to the manager, in characters. */
 export const MAX_ERROR_TEXT = 4_000;
 
+/** What the ending of a task depends on, beside the work itself. */
+export interface TaskFate {
+  readonly effect: TaskEffect;
+  readonly stopReason: () => StopReason | undefined;
+  readonly redactor: Redactor;
+  /** What the manager has said of the task, which is not masked in the answer. */
+  readonly said?: () => string;
+}
+
 /** Runs the work to its end, whatever that is; never rejects. */
-export async function run(
-  prepared: PreparedTask,
-  context: TaskContext,
-  fate: { effect: TaskEffect; stopReason: () => StopReason | undefined; redactor: Redactor },
-): Promise<Outcome> {
+export async function run(prepared: PreparedTask, context: TaskContext, fate: TaskFate): Promise<Outcome> {
   try {
     const output = await prepared.run(context);
-    return { outcome: 'succeeded', output: jsonSchema.parse(fate.redactor.scrubDeep(output)) };
+    return { outcome: 'succeeded', output: jsonSchema.parse(fate.redactor.scrubDeep(output, fate.said)) };
   } catch (thrown) {
     const error = wrap(thrown);
     const reason = fate.stopReason();
@@ -29,7 +34,7 @@ export async function run(
     if (error.code === 'internal' && reason === undefined) {
       context.log.warn({ err: thrown }, 'a task failed unexpectedly');
     }
-    return scrubbed(outcomeOf(error, reason, fate.effect), fate.redactor);
+    return scrubbed(outcomeOf(error, reason, fate.effect), fate);
   }
 }
 
@@ -88,6 +93,8 @@ function stopError(reason: StopReason): DelegateError {
       return delegateError('timeout', 'The task did not end within its time limit.');
     case 'shutdown':
       return delegateError('interrupted', 'The delegate was stopped before the task ended.');
+    case 'revoked':
+      return delegateError('revoked-while-running', 'The manager revoked this delegate while the task ran.');
     case 'lease-lost':
       return delegateError('lease-lost', 'The delegate lost its connection for longer than the lease.');
     case 'discarded':
@@ -95,29 +102,31 @@ function stopError(reason: StopReason): DelegateError {
   }
 }
 
-function scrubbed(outcome: Extract<Outcome, { error: WireError }>, redactor: Redactor): Outcome {
+function scrubbed(outcome: Extract<Outcome, { error: WireError }>, { redactor, said }: TaskFate): Outcome {
   const { error } = outcome;
-  const clip = (text: string): string => redactor.scrub(text).slice(0, MAX_ERROR_TEXT);
+  const clip = (text: string): string => redactor.scrub(text, said).slice(0, MAX_ERROR_TEXT);
+  const clipAny = (value: ErrorDetail): ErrorDetail => {
+    if (typeof value === 'string') return clip(value);
+    if (typeof value === 'number')
+      return redactor.scrub(String(value), said) === String(value) ? value : MASK;
+    return typeof value === 'object' && value !== null ? value.map(clip) : value;
+  };
+  const { hint, details } = error;
   return {
     outcome: outcome.outcome,
     error: {
       ...error,
       message: clip(error.message),
-      ...(error.hint === undefined ? {} : { hint: clip(error.hint) }),
-      ...(error.details === undefined
+      ...(hint === undefined ? {} : { hint: clip(hint) }),
+      ...(details === undefined
         ? {}
         : {
             details: Object.fromEntries(
-              Object.entries(error.details).map(([key, value]) => [
-                key,
-                typeof value === 'string'
-                  ? clip(value)
-                  : typeof value === 'object' && value !== null
-                    ? value.map(clip)
-                    : value,
-              ]),
+              Object.entries(details).map(([key, value]) => [clip(key), clipAny(value)]),
             ),
           }),
     },
   };
 }
+
+type ErrorDetail = ErrorDetails[string];

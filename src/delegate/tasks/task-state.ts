@@ -1,6 +1,8 @@
 import { deferred, type Deferred } from '../../kit/flow.ts';
+import type { AuditEvent } from '../../observability/audit/events.ts';
 import type { TaskEffect, TaskRef, TaskResult } from '../../protocol/messages.ts';
 import { EndedAttempts } from '../journal/ended-attempts.ts';
+import type { TakenMark } from '../journal/taken-signatures.ts';
 
 /**
  * The task table: the one value that says what is in flight. Heartbeats, credit and `hello` are read from it;
@@ -18,7 +20,7 @@ export type TaskState =
   | { readonly at: 'finished'; readonly result: TaskResult };
 
 /** Why work was told to stop. The reason, not the look of the error that follows, decides the outcome. */
-export type StopReason = 'cancelled' | 'deadline' | 'lease-lost' | 'shutdown' | 'discarded';
+export type StopReason = 'cancelled' | 'deadline' | 'lease-lost' | 'shutdown' | 'revoked' | 'discarded';
 
 /** The reason of a task's signal. */
 export class TaskStopped extends Error {
@@ -49,6 +51,12 @@ export class TaskEntry {
   /** It waits for the end of the attempt before it, and has no code of its own to run yet. */
   isBlocked = false;
   state: TaskState = { at: 'accepting' };
+  /** Of a task that was signed. */
+  signature: TakenMark | undefined;
+  /** What the audit log is to hold before the task is begun. */
+  taken: AuditEvent | undefined;
+  /** The audit log holds that it was taken, and not yet how it ended. */
+  isAudited = false;
   /** By the customer's name for each secret that it was given, where that may have gone. */
   readonly secretsUsed = new Map<string, ReadonlySet<string>>();
 

@@ -1,23 +1,30 @@
-import type { PreparedTask, TaskContext, TaskType } from '../../connectors/connector.ts';
+import type { PreparedTask, TaskType } from '../../connectors/connector.ts';
 import { wrap } from '../../kit/errors.ts';
 import { untilAborted } from '../../kit/flow.ts';
 import type { Redactor } from '../../kit/secret.ts';
 import { toTimestamp, type Clock } from '../../kit/time.ts';
-import { MAX_PROGRESS_PER_SECOND, MAX_TIMEOUT_MS } from '../../protocol/limits.ts';
-import {
-  type DelegateIdentity,
-  type TaskAssign,
-  type TaskRef,
-  type TaskResult,
+import { MAX_TIMEOUT_MS } from '../../protocol/limits.ts';
+import type {
+  DelegateIdentity,
+  TaskAssign,
+  TaskRef,
+  TaskResult,
+  ToManager,
 } from '../../protocol/messages.ts';
+import type { AuditTrail } from '../../observability/audit/trail.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { judgeAssign } from './intake.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Leases } from './lease.ts';
 import { Outbox, type Channel, type OutboxLimits } from './outbox.ts';
 import { outcomeOfUnstarted, run, type Outcome } from './runner.ts';
+import { SignatureGate } from './signature-gate.ts';
+import { SpokenWords } from './spoken-words.ts';
+import { endedRecord, interruptedRecord, refusedRecord, takenRecord } from './task-audit.ts';
+import { contextOf } from './task-context.ts';
+import { TaskRecords } from './task-records.ts';
 import { resultOf, resultOfInterrupted } from './task-result.ts';
-import { signatureFault, type SignatureRules } from './task-signature.ts';
+import type { SignatureRules } from './task-signature.ts';
 import { TaskEntry, TaskTable, type TaskState } from './task-state.ts';
 
 export interface WorkloadOptions {
@@ -26,10 +33,11 @@ export interface WorkloadOptions {
   outboxLimits: OutboxLimits;
   clock: Clock;
   log: Logger;
+  audit: AuditTrail;
   redactor: Redactor;
   /** Who this delegate is; known once it has enrolled. */
   identity: () => DelegateIdentity;
-  signatureRules: () => SignatureRules;
+  signatureRules: () => Promise<SignatureRules>;
 }
 
 /**
@@ -41,8 +49,10 @@ export class Workload {
   readonly #table = new TaskTable();
   readonly #leases: Leases;
   readonly #lives = new Set<Promise<void>>();
+  readonly #words: SpokenWords;
+  readonly #records: TaskRecords;
+  readonly #signatures: SignatureGate;
   readonly outbox: Outbox;
-  #openJournal: Journal | undefined;
   #channel: Channel | undefined;
   #draining = false;
   /** Called when a slot became free, so that credit can be raised. */
@@ -51,27 +61,30 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#options = options;
     this.#leases = new Leases(options.clock, (ref) => this.#leaseLost(ref));
+    this.#records = new TaskRecords(options.log);
+    this.#words = new SpokenWords(options.redactor, (ref) => this.#table.get(ref));
+    this.#signatures = new SignatureGate(options.signatureRules, options.clock);
     this.outbox = new Outbox(options.outboxLimits);
-    this.outbox.onReplaced = (result) => this.#record(this.#journal.finish(result));
+    options.audit.onWritable = () => this.onSlotFree();
+    this.outbox.onReplaced = (result) => this.#records.replace(result);
   }
 
   /** Takes up what the run before left, and records in this journal from then on. Comes before the first session. */
   async recover(journal: Journal): Promise<void> {
-    this.#openJournal = journal;
+    this.#records.open(journal);
     journal.onWritable = () => this.onSlotFree();
-    const { begun, finished, ended } = journal.recover();
+    const { begun, finished, ended, signatures } = journal.recover();
+    this.#signatures.recall(signatures);
     for (const ref of ended) this.#table.rememberEnded(ref);
     const interrupted = begun.map((task) => resultOfInterrupted(task, this.#options.clock.now()));
-    await Promise.all(interrupted.map((result) => this.#keep(result)));
+    for (const [index, result] of interrupted.entries()) {
+      await this.#options.audit.record(interruptedRecord(begun[index]?.name ?? '', result));
+    }
+    await Promise.all(interrupted.map((result) => this.#records.keep(result)));
     for (const result of [...finished, ...interrupted]) {
       this.#table.add(TaskEntry.finishedBefore(result));
       this.outbox.put(result);
     }
-  }
-
-  get #journal(): Journal {
-    if (this.#openJournal === undefined) throw new Error('a task came before the journal');
-    return this.#openJournal;
   }
 
   // --- what sessions and the delegate read ------------------------------------------------------------------
@@ -92,19 +105,25 @@ export class Workload {
 
   /** Whether tasks and results can be recorded at present. */
   get recording(): boolean {
-    return this.#openJournal?.writable ?? false;
+    return this.#records.writable;
+  }
+
+  /** What no task is taken without; undefined if both can be written. */
+  get unwritable(): 'journal' | 'audit log' | undefined {
+    if (!this.recording) return 'journal';
+    return this.#options.audit.writable ? undefined : 'audit log';
   }
 
   /** Slots that may be granted now. A delegate that leaves, or could not keep another result, has none. */
   get freeSlots(): number {
-    if (this.#draining || !this.recording) return 0;
+    if (this.#draining || this.unwritable !== undefined) return 0;
     const slots = Math.min(this.#options.capacity, this.outbox.room);
     return Math.max(0, slots - this.#table.occupied);
   }
 
   /** Why another task could not be kept; undefined if it could. */
   #noRoom(): string | undefined {
-    if (!this.recording) return CANNOT_RECORD;
+    if (this.unwritable !== undefined) return CANNOT_RECORD;
     if (this.#table.occupied < this.outbox.room) return undefined;
     return 'Too many results wait for acknowledgement; the delegate takes no more work.';
   }
@@ -131,10 +150,14 @@ export class Workload {
 
   /** Answers one assign on the channel that it came by. Resolves when the next frame may be handled. */
   async assign(assign: TaskAssign, channel: Channel, withinCredit: boolean): Promise<void> {
+    await this.#words.during(assign, () => this.#judge(assign, channel, withinCredit));
+  }
+
+  async #judge(assign: TaskAssign, channel: Channel, withinCredit: boolean): Promise<void> {
     const { clock, log, taskTypes } = this.#options;
     const receivedAt = clock.monotonic();
     const ref = { taskId: assign.taskId, attempt: assign.attempt };
-    const fault = await signatureFault(assign, this.#options.signatureRules(), clock.now());
+    const signature = await this.#signatures.judge(assign);
     const verdict = judgeAssign(assign, {
       known: this.#table.latest(assign.taskId),
       endedAttempt: this.#table.endedAttempt(assign.taskId),
@@ -142,7 +165,7 @@ export class Workload {
       draining: this.#draining,
       withinCredit,
       noRoom: this.#noRoom(),
-      signatureFault: fault,
+      signatureFault: this.#signatures.faultOf(ref, signature),
       taskTypes,
     });
     switch (verdict.is) {
@@ -155,6 +178,7 @@ export class Workload {
         return;
       case 'reject':
         log.warn({ ...ref, task: assign.name, code: verdict.code, why: verdict.message }, 'task rejected');
+        void this.#options.audit.record(refusedRecord(assign, verdict));
         channel.send({ type: 'task.reject', ...ref, code: verdict.code, message: verdict.message });
         return;
       case 'accept': {
@@ -163,6 +187,9 @@ export class Workload {
         entry.isBlocked = replaces !== undefined;
         if (replaces?.discarded === false) this.#discard(replaces, 'replaced by a higher attempt');
         this.#table.add(entry);
+        this.#words.keep(entry, assign, prepared.ownWords);
+        entry.signature = this.#signatures.take(ref, signature);
+        entry.taken = takenRecord(assign, prepared, entry.signature !== undefined);
         const timeoutMs = Math.min(assign.timeoutMs, MAX_TIMEOUT_MS);
         const life = this.#live(entry, prepared, timeoutMs, channel, replaces)
           .catch((error: unknown) => log.error({ ...ref, err: error }, 'a task was abandoned'))
@@ -170,6 +197,11 @@ export class Workload {
         this.#lives.add(life);
       }
     }
+  }
+
+  /** The frame without secrets. In what is about a task, the manager's own words are left. */
+  clean(frame: ToManager): ToManager {
+    return this.#words.clean(frame);
   }
 
   /** `accept.ack`, or a welcome that does not name the task as lost. */
@@ -197,7 +229,7 @@ export class Workload {
     if (!this.outbox.acknowledge(ref)) return;
     const entry = this.#table.get(ref);
     if (entry !== undefined) this.#table.acknowledge(entry);
-    this.#record(this.#journal.forget(ref));
+    this.#records.forget(ref);
     this.onSlotFree();
   }
 
@@ -208,8 +240,8 @@ export class Workload {
     this.#draining = true;
   }
 
-  stopAll(message: string): void {
-    for (const entry of this.#table.active()) entry.stop('shutdown', message);
+  stopAll(reason: 'shutdown' | 'revoked', message: string): void {
+    for (const entry of this.#table.active()) entry.stop(reason, message);
   }
 
   /** Resolves when no task runs and every result is recorded. */
@@ -251,7 +283,8 @@ export class Workload {
         startedAt,
         finishedAt: clock.monotonic(),
       });
-      await this.#keep(result);
+      await this.#auditEnd(entry, result);
+      await this.#records.keep(result);
       if (entry.discarded) return;
       this.#move(entry, { at: 'finished', result });
       this.outbox.put(result);
@@ -260,25 +293,39 @@ export class Workload {
       this.#leases.drop(entry.ref);
       this.#table.release(entry);
       entry.ended.resolve();
-      if (entry.discarded) this.#record(this.#journal.forget(entry.ref));
+      void this.#auditEnd(entry, undefined);
+      if (entry.discarded) this.#records.forget(entry.ref);
       this.onSlotFree();
     }
   }
 
   /** False if the task is not to go on: it was discarded meanwhile, or could not be recorded and is given back. */
   async #begin(entry: TaskEntry, receivedWall: number, channel: Channel): Promise<boolean> {
-    const { log, identity } = this.#options;
-    const { ref, name, effect } = entry;
+    const { log, identity, audit } = this.#options;
+    const { ref, name, effect, signature, taken } = entry;
     try {
+      if (taken !== undefined) await audit.admit(taken);
+      entry.isAudited = taken !== undefined;
       const receivedAt = toTimestamp(receivedWall);
-      await this.#journal.begin({ ref, name, effect, receivedAt, delegate: identity() });
+      await this.#records.journal.begin({ ref, name, effect, receivedAt, delegate: identity(), signature });
       return !entry.discarded;
     } catch (thrown) {
       log.error({ ...ref, ...wrap(thrown).toWire() }, 'the task is given back');
       this.#table.giveBack(entry);
-      channel.send({ type: 'task.reject', ...ref, code: 'outbox-full', message: CANNOT_RECORD });
+      const refusal = { code: 'outbox-full', message: CANNOT_RECORD } as const;
+      channel.send({ type: 'task.reject', ...ref, ...refusal });
+      entry.isAudited = false;
+      void audit.record(refusedRecord({ ...ref, name }, refusal));
       return false;
     }
+  }
+
+  /** Once, however it ended. Comes before the result is kept: a result that was sent has its record. */
+  async #auditEnd(entry: TaskEntry, result: TaskResult | undefined): Promise<void> {
+    if (!entry.isAudited) return;
+    entry.isAudited = false;
+    const { audit, clock } = this.#options;
+    await audit.record(endedRecord(entry, result, clock.monotonic()));
   }
 
   /** `startedAt` is monotonic; undefined if the work never began. */
@@ -287,12 +334,12 @@ export class Workload {
     prepared: PreparedTask,
     deadline: number,
   ): Promise<{ outcome: Outcome; startedAt: number | undefined }> {
-    const { clock, redactor } = this.#options;
+    const { clock, log, redactor } = this.#options;
     try {
       if (entry.effect === 'writes') {
         await untilAborted(entry.acknowledged.promise, entry.signal);
         // From here on a crash leaves the question whether anything was written.
-        await this.#journal.start(entry.ref, toTimestamp(clock.now()));
+        await this.#records.journal.start(entry.ref, toTimestamp(clock.now()));
       }
       entry.signal.throwIfAborted();
     } catch (thrown) {
@@ -300,52 +347,21 @@ export class Workload {
     }
     this.#move(entry, { at: 'running' });
     const startedAt = clock.monotonic();
-    const context = this.#contextOf(entry, deadline);
+    const said = this.#words.of(entry.ref);
+    const context = contextOf(entry, deadline, {
+      clock,
+      log,
+      leases: this.#leases,
+      send: (progress) => void this.#channel?.send(progress),
+      scrub: (text) => redactor.scrub(text, said),
+    });
     const outcome = await run(prepared, context, {
       effect: entry.effect,
       stopReason: () => entry.stopReason,
       redactor,
+      ...(said === undefined ? {} : { said }),
     });
     return { outcome, startedAt };
-  }
-
-  #contextOf(entry: TaskEntry, deadline: number): TaskContext {
-    const { clock, log, redactor } = this.#options;
-    let seq = 0;
-    let lastSentAt = -Infinity;
-    return {
-      signal: entry.signal,
-      deadline,
-      clock,
-      log: log.child({ taskId: entry.ref.taskId, attempt: entry.ref.attempt, task: entry.name }),
-      fence: () => {
-        this.#leases.check(entry.ref);
-        entry.signal.throwIfAborted();
-      },
-      progress: (message) => {
-        const now = clock.monotonic();
-        if (now - lastSentAt < 1_000 / MAX_PROGRESS_PER_SECOND || entry.signal.aborted) return;
-        lastSentAt = now;
-        this.#channel?.send({
-          type: 'task.progress',
-          ...entry.ref,
-          seq: seq++,
-          message: redactor.scrub(message),
-        });
-      },
-      usedSecret: (name, origins) => entry.usedSecret(name, origins),
-    };
-  }
-
-  /** Resolves when the result is on disk, or the disk refused: then it is sent from memory, which is better than not. */
-  async #keep(result: TaskResult): Promise<void> {
-    try {
-      await this.#journal.finish(result);
-    } catch (thrown) {
-      const { taskId, attempt } = result;
-      const why = wrap(thrown).toWire();
-      this.#options.log.error({ taskId, attempt, ...why }, 'a result is kept in memory alone');
-    }
   }
 
   #discard(entry: TaskEntry, message: string): void {
@@ -354,7 +370,7 @@ export class Workload {
     this.#leases.drop(entry.ref);
     if (entry.state.at === 'finished') {
       this.outbox.acknowledge(entry.ref);
-      this.#record(this.#journal.forget(entry.ref));
+      this.#records.forget(entry.ref);
       this.onSlotFree();
     }
     this.#options.log.info({ ...entry.ref, task: entry.name, why: message }, 'task discarded');
@@ -373,12 +389,6 @@ export class Workload {
       'task',
     );
     entry.state = state;
-  }
-
-  /** Something that nobody waits for, and whose failure must still be heard. */
-  #record(promise: Promise<void>): void {
-    // The journal tells once that the disk fails, and makes up for the record when it takes one again.
-    promise.catch((error: unknown) => this.#options.log.debug({ err: error }, 'not recorded for now'));
   }
 }
 

@@ -82,6 +82,7 @@ describe('client of one instance', () => {
 
     const client = (auth: Authentication, baseUrl = 'https://example.service-now.com'): ServiceNowClient =>
       new ServiceNowClient({
+        maxRows: 1_000,
         baseUrl,
         auth,
         send: server.send,

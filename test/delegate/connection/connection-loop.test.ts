@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { runConnectionLoop } from '../../../src/delegate/connection/connection-loop.ts';
-import { revoked } from '../../../src/delegate/connection/manager-refusal.ts';
+import { forbidden } from '../../../src/delegate/connection/manager-refusal.ts';
 import { SessionNotOpened, type Session } from '../../../src/delegate/connection/session.ts';
 import { DelegateError } from '../../../src/kit/errors.ts';
 import { MAX_RECONNECT_AFTER_MS } from '../../../src/protocol/limits.ts';
@@ -15,6 +15,7 @@ describe('the connection loop', () => {
       {
         open: () => connects.shift()?.() ?? Promise.reject(new Error('nobody is there')),
         onNotAuthenticated: () => {},
+        onRevoked: () => {},
         onSession: () => {},
         clock: room.clock,
         random: () => 0,
@@ -86,8 +87,8 @@ describe('the connection loop', () => {
       opened.push(one);
       return one.session;
     };
-    const revokedByAProxy = (): Promise<Session> => Promise.reject(revoked());
-    const ended = endOf(room, [open, revokedByAProxy, open]);
+    const forbiddenByAProxy = (): Promise<Session> => Promise.reject(forbidden(''));
+    const ended = endOf(room, [open, forbiddenByAProxy, open]);
     await room.clock.settle();
     opened[0]?.transport.arrive({ type: 'drain', reason: '', reconnectAfterMs: 0 });
     await room.clock.advance(0);

@@ -62,7 +62,7 @@ describe('enrolment', () => {
 
   const table: [status: number, code: string, next: string][] = [
     [401, 'enrolment-token-refused', 'slowest-pace'],
-    [403, 'revoked', 'slowest-pace'],
+    [403, 'forbidden', 'slowest-pace'],
     [409, 'instance-taken', 'slowest-pace'],
     [429, 'enrolment-failed', 'reconnect'],
     [503, 'enrolment-failed', 'reconnect'],
@@ -76,6 +76,11 @@ describe('enrolment', () => {
       expect(await refusalOf({ status })).to.include({ code, next, status });
     });
   }
+
+  it('that is answered 403 in the words of a manager is a revocation', async () => {
+    const body = '{"error":{"code":"revoked","message":"This delegate was revoked."}}';
+    expect(await refusalOf({ status: 403, body })).to.include({ code: 'revoked', next: 'slowest-pace' });
+  });
 
   for (const body of ['', '<html>', '{}', '{"delegateId":""}', '{"delegateId":"d","taskSigningKeys":[]}']) {
     it(`is not taken for done with the body ${JSON.stringify(body)}`, async () => {

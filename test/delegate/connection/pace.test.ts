@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
-import { ManagerRefusal, revoked } from '../../../src/delegate/connection/manager-refusal.ts';
+import { forbidden, ManagerRefusal } from '../../../src/delegate/connection/manager-refusal.ts';
 import { failuresAfter, setbackOf, waitMs } from '../../../src/delegate/connection/pace.ts';
 import { SessionNotOpened } from '../../../src/delegate/connection/session.ts';
 import type { AfterClose } from '../../../src/protocol/close-codes.ts';
@@ -60,7 +60,7 @@ describe('what a setback means', () => {
   const closed = (code: number): SessionNotOpened => new SessionNotOpened({ code, reason: '' });
   const table: [situation: string, failure: unknown, setback: ReturnType<typeof setbackOf>][] = [
     ['a refusal that names a time', refusal('reconnect'), { next: 'reconnect', retryAfterMs: 7 }],
-    ['a revocation', revoked(), { next: 'slowest-pace', retryAfterMs: undefined }],
+    ['an answer 403', forbidden(''), { next: 'slowest-pace', retryAfterMs: undefined }],
     ['a close without a frame', closed(1006), { next: 'reconnect', retryAfterMs: undefined }],
     ['4401 before the welcome', closed(4401), { next: 'new-token', retryAfterMs: undefined }],
     ['4403 before the welcome', closed(4403), { next: 'slowest-pace', retryAfterMs: undefined }],

@@ -7,6 +7,7 @@ import { systemClock } from '../../../src/kit/time.ts';
 import { decodeToManager, encodeToManager } from '../../../src/protocol/codec.ts';
 import { MAX_FRAME_BYTES, SUBPROTOCOL } from '../../../src/protocol/limits.ts';
 import type { ToManager } from '../../../src/protocol/messages.ts';
+import { dialerWith } from '../../support/dialer.ts';
 import { portOf } from '../../support/listen.ts';
 import { until, within } from '../../support/until.ts';
 import { leavesNothingOpen } from '../../support/open-handles.ts';
@@ -30,6 +31,7 @@ describe('a transport whose peer reads slowly', () => {
     const accepted = once(server, 'connection');
     const transport = await dial({
       tokenAheadMs: 0,
+      dialer: dialerWith(),
       managerUrl: `http://127.0.0.1:${portOf(server)}`,
       token: 'token',
       userAgent: 'test',

@@ -401,7 +401,7 @@ describe('the journal and what was done to its files', () => {
   it('goes on after a torn tail, and leaves nothing of it', async () => {
     const disk = new Disk();
     const { name, bytes } = await written(disk);
-    disk.folder.files.set(name, { bytes: bytes.subarray(0, -3), synced: 0 });
+    disk.folder.put(name, bytes.subarray(0, -3));
     expect((await disk.reopened()).finished).to.deep.equal(['t-1#1', 't-2#1']);
     expect(disk.says('ends within a record')).to.equal(true);
     expect(disk.folder.names.filter((one) => one.includes('set-aside'))).to.deep.equal([]);
@@ -438,7 +438,7 @@ describe('the journal and what was done to its files', () => {
     // A power cut right after the new segment was begun: the old one is still there, a page of the new one is not.
     const torn = disk.folder.files.get(next)?.bytes ?? Buffer.alloc(0);
     torn.fill(0, 300, 400);
-    disk.folder.files.set(name, { bytes: before, synced: before.length });
+    disk.folder.put(name, before);
     expect((await disk.reopened()).finished).to.have.lengthOf(3);
   });
 
@@ -481,9 +481,9 @@ describe('the journal and what was done to its files', () => {
     const disk = new Disk();
     for (let n = 0; n < 12; n += 1) {
       const { name, bytes } = await written(disk);
-      disk.folder.files.set(name, { bytes: Buffer.alloc(bytes.length, 'rubbish'), synced: 0 });
+      disk.folder.put(name, Buffer.alloc(bytes.length, 'rubbish'));
     }
-    disk.folder.files.set('identity.json.set-aside', { bytes: Buffer.from('an operator’s own'), synced: 0 });
+    disk.folder.put('identity.json.set-aside', 'an operator’s own');
     await disk.open();
     expect(disk.folder.names.filter((one) => one.endsWith('.log.set-aside'))).to.have.lengthOf(8);
     expect(disk.folder.names).to.include('identity.json.set-aside');

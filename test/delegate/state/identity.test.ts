@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -10,10 +11,13 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import {
   loadIdentity,
+  newKey,
   saveEnrolment,
+  saveIdentity,
   signConnectToken,
   type Identity,
 } from '../../../src/delegate/state/identity.ts';
+import { stateKeyFrom } from '../../../src/delegate/state/state-key.ts';
 import { fileCalls } from '../../../src/kit/durable-file.ts';
 import { failureOf } from '../../support/failure.ts';
 import type { Ed25519PublicJwk } from '../../../src/protocol/enrolment.ts';
@@ -198,6 +202,22 @@ describe('the identity of a state folder', () => {
     await load(dir, log);
     expect(await readFile(backupIn(dir))).to.deep.equal(await readFile(fileIn(dir)));
     expect(warnings).to.deep.equal([]);
+  });
+
+  it('of a version that changed no keys still opens what lies beside it, also after its key was changed', async () => {
+    const dir = await tempDir();
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const enrolment = { managerUrl: MANAGER_URL, delegateId: 'dlg-1' };
+    const key = privateKey.export({ format: 'jwk' });
+    const file = { format: 1, instanceId: '5d2f5c9e-3b1a-4c8e-9f60-7a1b2c3d4e5f', key, enrolment };
+    await writeFile(fileIn(dir), JSON.stringify(file));
+    const stateKeyBy = (identityKey: KeyObject): Buffer =>
+      stateKeyFrom({ operatorKey: undefined, identityKey, managerUrl: MANAGER_URL });
+    const identity = await load(dir);
+    expect(identity.enrolment).to.deep.equal(enrolment);
+    expect(stateKeyBy(identity.stateKey)).to.deep.equal(stateKeyBy(privateKey));
+    await saveIdentity({ stateDir: dir, protect: noOne, log: silent }, { ...identity, ...(await newKey()) });
+    expect(stateKeyBy((await load(dir)).stateKey)).to.deep.equal(stateKeyBy(privateKey));
   });
 
   it('is the one that an operator has restored, and the backup follows', async () => {

@@ -1,12 +1,10 @@
 import { expect } from 'chai';
-import { pino } from 'pino';
-import type { PreparedTask, TaskContext } from '../../../src/connectors/connector.ts';
-import { outcomeOf, outcomeOfUnstarted, run, type Outcome } from '../../../src/delegate/tasks/runner.ts';
+import { outcomeOf, outcomeOfUnstarted, type Outcome } from '../../../src/delegate/tasks/runner.ts';
 import { TaskStopped, type StopReason } from '../../../src/delegate/tasks/task-state.ts';
 import { DelegateError, ERROR_CATEGORIES } from '../../../src/kit/errors.ts';
 import { Redactor } from '../../../src/kit/secret.ts';
-import { systemClock } from '../../../src/kit/time.ts';
 import type { TaskEffect } from '../../../src/protocol/messages.ts';
+import { outcomeOfWork } from '../../support/run-task.ts';
 
 const UNAVAILABLE = { category: 'unavailable' } as const;
 
@@ -16,6 +14,7 @@ const ENDINGS: Record<StopReason, { reads: [string, string]; writes: [string, st
   deadline: { reads: ['failed', 'timeout'], writes: ['unknown', 'timeout'] },
   shutdown: { reads: ['failed', 'interrupted'], writes: ['unknown', 'interrupted'] },
   'lease-lost': { reads: ['failed', 'lease-lost'], writes: ['unknown', 'lease-lost'] },
+  revoked: { reads: ['failed', 'revoked-while-running'], writes: ['unknown', 'revoked-while-running'] },
   discarded: { reads: ['failed', 'discarded'], writes: ['unknown', 'discarded'] },
 };
 const REASONS = Object.keys(ENDINGS).filter((key): key is StopReason => key in ENDINGS);
@@ -69,19 +68,8 @@ describe('running a task', () => {
   const redactor = new Redactor();
   redactor.register('canary-secret');
 
-  async function runOf(work: () => Promise<unknown>, reason?: StopReason): Promise<Outcome> {
-    const context: TaskContext = {
-      signal: new AbortController().signal,
-      deadline: 0,
-      clock: systemClock,
-      log: pino({ level: 'silent' }),
-      fence: () => {},
-      progress: () => {},
-      usedSecret: () => {},
-    };
-    const prepared: PreparedTask = { run: work };
-    return await run(prepared, context, { effect: 'reads', stopReason: () => reason, redactor });
-  }
+  const runOf = (work: () => Promise<unknown>, reason?: StopReason): Promise<Outcome> =>
+    outcomeOfWork(work, redactor, reason);
 
   it('succeeds with the output', async () => {
     expect(await runOf(() => Promise.resolve({ n: 1 }))).to.deep.equal({

@@ -9,6 +9,7 @@ import {
   type StoreSettings,
   type VaultSettings,
 } from '../../../src/secrets/store-settings.ts';
+import { dialerWith } from '../../support/dialer.ts';
 import { FakeVault, type FakeVaultOptions } from '../../support/fake-vault.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { NO_STORES } from '../../support/no-stores.ts';
@@ -58,6 +59,7 @@ export async function vaultBench(home: string, options: Partial<FakeVaultOptions
       });
       const protect = (value: string, origins: readonly string[]) => redactor.register(value, { origins });
       const http = new HttpClient({
+        dialer: dialerWith(),
         guardUrl: (url) => assertStoreUrl(url, settings),
         guardRequest: (exchange) => assertSecretsStay(exchange, redactor),
         guardAddress: () => {},

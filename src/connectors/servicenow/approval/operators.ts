@@ -5,7 +5,11 @@ import { isBlank, quoted } from './text.ts';
 import { isBlankField, shownOf, type FieldValue } from './ticket.ts';
 import type { Operator } from './trace.ts';
 
-/** Whether one field satisfies one condition. */
+/**
+ * Whether one field satisfies one condition. Only whole texts are compared with what a field holds, parts and order
+ * with what may be shown of it: where a ticket repeats a secret, whoever may ask for its beginnings, or whether it is
+ * greater, needs few questions to know all of it.
+ */
 export type FieldTest = (field: FieldValue) => boolean;
 
 export interface ConditionSource {
@@ -84,7 +88,12 @@ function substring(holds: (text: string, part: string) => boolean): Compile {
     if (isBlank(value)) return { problem: blankProblem(operator) };
     const fold = folding(caseSensitive);
     const part = fold(value);
-    return { test: (field) => holds(fold(field.value), part) || holds(fold(field.displayValue), part) };
+    return {
+      test: (field) => {
+        const { value: text, displayValue } = shownOf(field);
+        return holds(fold(text), part) || holds(fold(displayValue), part);
+      },
+    };
   };
 }
 
@@ -93,7 +102,12 @@ function matchesPattern({ operator, value, caseSensitive }: ConditionSource): Co
   const compiled = compilePattern(value, { caseSensitive });
   if ('problem' in compiled) return { problem: `the pattern ${quoted(value)} ${compiled.problem}` };
   const { pattern } = compiled;
-  return { test: (field) => pattern.matches(field.value) || pattern.matches(field.displayValue) };
+  return {
+    test: (field) => {
+      const { value: text, displayValue } = shownOf(field);
+      return pattern.matches(text) || pattern.matches(displayValue);
+    },
+  };
 }
 
 function ordered(operator: keyof typeof ORDER_OPERATORS): Compile {
@@ -105,7 +119,7 @@ function ordered(operator: keyof typeof ORDER_OPERATORS): Compile {
       };
     }
     const test: FieldTest = (field) => {
-      const met = compareOrder(ORDER_OPERATORS[operator], parseOrdinal(field.value), expected);
+      const met = compareOrder(ORDER_OPERATORS[operator], parseOrdinal(shownOf(field).value), expected);
       if (met !== undefined) return met;
       throw notComparable({
         subject: key,

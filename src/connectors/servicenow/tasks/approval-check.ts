@@ -8,14 +8,20 @@ import { approvalCriteriaSchema, rejectionCriteriaSchema } from '../approval/cri
 import { decide, fieldsNeeded } from '../approval/decide.ts';
 import { fieldMissing, shownOf, type TicketFields } from '../approval/ticket.ts';
 import { ticketWarnings, WARNING_FIELDS } from '../approval/warnings.ts';
-import { authorizeConnector, openClient, settingsWarnings, type ServiceNowRuntime } from '../runtime.ts';
+import {
+  authorizeConnector,
+  openClient,
+  secretNeeds,
+  settingsWarnings,
+  type ServiceNowRuntime,
+} from '../runtime.ts';
 import { connectorSchema } from '../schema.ts';
 import { ticketSchema } from '../tickets/ticket-name.ts';
 
 /** What the summary shows of every ticket, criteria or not. */
 const SUMMARY_FIELDS = ['number', 'sys_id', 'sys_updated_on'] as const;
 
-const NAME = 'servicenow.approval.check';
+export const CHECK_APPROVAL = 'servicenow.approval.check';
 
 const inputSchema = z.object({
   connector: connectorSchema,
@@ -69,13 +75,14 @@ export const approvalAnswerSchema = z.object({
 /** One look at a ticket: approve, reject, or wait. Reads only. */
 export function approvalCheck(runtime: ServiceNowRuntime): TaskType {
   return defineTask({
-    name: NAME,
+    name: CHECK_APPROVAL,
     version: 1,
     effect: 'reads',
     input: inputSchema,
     output: approvalAnswerSchema,
     authorize: ({ connector, ticket }) =>
-      authorizeConnector(connector, { name: NAME, tables: [ticket.type] }, runtime.deps),
+      authorizeConnector(connector, { name: CHECK_APPROVAL, tables: [ticket.type] }, runtime.deps),
+    secrets: ({ connector }) => secretNeeds(connector),
     async run(input, context) {
       const { connector, ticket } = input;
       const question = {

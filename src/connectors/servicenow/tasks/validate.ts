@@ -8,6 +8,7 @@ import {
   authorizeConnector,
   clientFor,
   openAuthentication,
+  secretNeeds,
   settingsWarnings,
   type ServiceNowRuntime,
 } from '../runtime.ts';
@@ -21,7 +22,7 @@ import { checkKeyMaterial, checkSecrets } from '../validation/secrets.ts';
 import { summaryOf, type Suspicion } from '../validation/summary.ts';
 import { checkToken } from '../validation/token.ts';
 
-const NAME = 'servicenow.connector.validate';
+export const VALIDATE_CONNECTOR = 'servicenow.connector.validate';
 
 const checkSchema = z.object({
   id: z.enum(CHECK_IDS),
@@ -48,12 +49,14 @@ export const validationAnswerSchema = z.object({
  */
 export function validateConnector(runtime: ServiceNowRuntime): TaskType {
   return defineTask({
-    name: NAME,
+    name: VALIDATE_CONNECTOR,
     version: 1,
     effect: 'reads',
     input: z.object({ connector: connectorSchema }),
     output: validationAnswerSchema,
-    authorize: ({ connector }) => authorizeConnector(connector, { name: NAME, tables: [] }, runtime.deps),
+    authorize: ({ connector }) =>
+      authorizeConnector(connector, { name: VALIDATE_CONNECTOR, tables: [] }, runtime.deps),
+    secrets: ({ connector }) => secretNeeds(connector),
     async run({ connector }, context) {
       const { delegate, scrub } = runtime.deps;
       using list = new CheckList(context);

@@ -6,13 +6,20 @@ import { ambiguous, filterNotApplied, notFound, type TicketName } from './ticket
 
 /** Tickets in one request. */
 export const MAX_TICKETS = 100;
+/** Twice as many as can be there, so that a number that exists twice shows. */
+const ROWS_PER_TICKET = 2;
 /** A request's URL. Servers and proxies of the field take 8,000 bytes and more; this is what all of them take. */
 export const MAX_URL_BYTES = 2_000;
 
 /** What a comma between two names becomes in a URL. */
 const COMMA_BYTES = '%2C'.length;
 /** The largest that can stand there. */
-const LIMIT_BYTES = `&sysparm_limit=${2 * MAX_TICKETS}`.length;
+const LIMIT_BYTES = `&sysparm_limit=${ROWS_PER_TICKET * MAX_TICKETS}`.length;
+
+/** Tickets in one request that may ask for so many rows. */
+export function ticketsWithin(maxRows: number): number {
+  return Math.max(1, Math.min(MAX_TICKETS, Math.floor(maxRows / ROWS_PER_TICKET)));
+}
 
 export type NonEmpty<T> = [T, ...T[]];
 
@@ -29,6 +36,7 @@ export interface TicketQuestion {
 export function inRequests<Q extends TicketQuestion>(
   questions: readonly Q[],
   baseUrl: string,
+  mostTickets: number = MAX_TICKETS,
 ): NonEmpty<Q>[] {
   const requests: NonEmpty<Q>[] = [];
   let bytes = 0;
@@ -38,7 +46,7 @@ export function inRequests<Q extends TicketQuestion>(
     const wanted = same.flatMap((question) => [...question.fields]);
     const more = bytesOf([asked]) + bytesOf(new Set(wanted.filter((name) => !fields.has(name))));
     const open = requests.at(-1);
-    if (open === undefined || tickets >= MAX_TICKETS || bytes + more > MAX_URL_BYTES) {
+    if (open === undefined || tickets >= mostTickets || bytes + more > MAX_URL_BYTES) {
       requests.push([...same]);
       tickets = 1;
       fields = new Set(wanted);
@@ -66,8 +74,7 @@ export function queryFor(questions: Readonly<NonEmpty<TicketQuestion>>): TableQu
   const condition = isOne ? `${field}=${only}^ORDERBYsys_id` : `${field}IN${asked.join(',')}^ORDERBY${field}`;
   return {
     table: type,
-    // Twice as many as can be there, so that a number that exists twice shows.
-    maxRows: 2 * asked.length,
+    maxRows: ROWS_PER_TICKET * asked.length,
     params: {
       sysparm_query: condition,
       sysparm_display_value: 'all',

@@ -8,10 +8,10 @@ import { isWorthWaiting } from '../retry.ts';
 import {
   byTicket,
   inRequests,
-  MAX_TICKETS,
   queryFor,
   readMany,
   readOne,
+  ticketsWithin,
   type NonEmpty,
   type TicketQuestion,
 } from './batch.ts';
@@ -127,7 +127,7 @@ export class TicketReader {
     gathering.timer.cancel();
     const leftMs = gathering.openedAt + this.#times.mostMs - this.#clock.monotonic();
     const waitMs = Math.min(this.#times.quietMs, leftMs);
-    if (waitMs <= 0 || gathering.tickets.size >= MAX_TICKETS) {
+    if (waitMs <= 0 || gathering.tickets.size >= ticketsWithin(gathering.client.maxRows)) {
       this.#send(key, gathering);
       return;
     }
@@ -144,7 +144,7 @@ export class TicketReader {
   #send(key: string, gathering: Gathering): void {
     if (this.#gatherings.get(key) === gathering) this.#gatherings.delete(key);
     const { asks, client } = gathering;
-    for (const request of inRequests([...asks], client.baseUrl)) {
+    for (const request of inRequests([...asks], client.baseUrl, ticketsWithin(client.maxRows))) {
       void new SharedRead(client).answer(request);
     }
   }

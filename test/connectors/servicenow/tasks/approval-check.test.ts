@@ -49,10 +49,7 @@ describe('servicenow.approval.check', () => {
     const answer = await check(
       {
         ...QUESTION,
-        approvalCriteria: keyValues(
-          ['work_notes', 'contains', 'in two lines'],
-          ['description', 'equals', ''],
-        ),
+        approvalCriteria: keyValues(['work_notes', 'not equals', '[secret]'], ['description', 'equals', '']),
       },
       { url: server.url },
     );

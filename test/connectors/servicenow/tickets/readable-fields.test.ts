@@ -14,6 +14,7 @@ describe('the fields that a user can read', () => {
     const clock = new ManualClock();
     const reply = deferred<HttpResponse>();
     const client = new ServiceNowClient({
+      maxRows: 1_000,
       baseUrl: 'https://example.service-now.com',
       auth: {
         user: undefined,

@@ -107,6 +107,7 @@ function startReading(kindOf: (name: string) => Kind, mishaps: readonly Partial<
   const clock = new ManualClock();
   const left = [...mishaps];
   const client = new ServiceNowClient({
+    maxRows: 1_000,
     baseUrl: 'https://example.service-now.com',
     auth: authentication,
     send: ({ url, signal }) => {

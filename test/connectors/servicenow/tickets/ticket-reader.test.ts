@@ -67,6 +67,7 @@ describe('reading tickets together', () => {
   });
   const client = (identity = 'one', baseUrl = 'https://example.service-now.com'): ServiceNowClient =>
     new ServiceNowClient({
+      maxRows: 1_000,
       baseUrl,
       auth: authentication(identity),
       send: async ({ url }) => {

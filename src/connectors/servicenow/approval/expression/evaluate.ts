@@ -77,13 +77,15 @@ function matches(
       hint: reference.side === 'value' ? COMPARABLE_VALUES : COMPARE_THE_VALUE,
     });
   };
-  if (comparison.by === 'pattern') return comparison.pattern.matches(actual);
+  // Parts and order are those of what may be shown: see `FieldTest`.
+  if (comparison.by === 'pattern') return comparison.pattern.matches(readShown(reference, run));
   if (comparison.by === 'equality') return isEqual(actual, comparison.with, run, refuse);
   if (comparison.by === 'membership') {
     return comparison.items.some((item) => isEqual(actual, item, run, refuse));
   }
   const expected = parseOrdinal(textOf(comparison.with, run));
-  return compareOrder(comparison.operator, parseOrdinal(actual), expected) ?? refuse(comparison.with);
+  const ordinal = parseOrdinal(readShown(reference, run));
+  return compareOrder(comparison.operator, ordinal, expected) ?? refuse(comparison.with);
 }
 
 const COMPARE_THE_VALUE = 'Compare the .value instead: the display value is text made for people.';
