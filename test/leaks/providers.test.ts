@@ -1,11 +1,14 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Redactor } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
 import { createSecrets, type Secrets, type SecretsOptions } from '../../src/secrets/index.ts';
-import { CloudRoom } from '../support/cloud-room.ts';
+import { CloudRoom, type CloudRoomOptions } from '../support/cloud-room.ts';
 import { FakeAws } from '../support/fake-aws.ts';
+import { AUTHORITY, FakeAzure } from '../support/fake-azure.ts';
+import { FakeGcp } from '../support/fake-gcp.ts';
 import { NO_STORES } from '../support/no-stores.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { tempDirs } from '../support/temp-dir.ts';
@@ -65,19 +68,58 @@ const PROVIDERS: Readonly<Record<string, (home: string) => Promise<Source>>> = {
       AWS_SECRET_ACCESS_KEY: 'aws-key-of-tests',
     };
     const settings = { aws: { region: 'eu-central-1', endpoint: undefined } };
-    const room = new CloudRoom({ cloud, settings, environment });
-    return {
-      redactor: room.redactor,
-      logged: room.log,
-      secrets: room.secrets,
-      reference: 'aws:one',
-      async [Symbol.asyncDispose]() {
-        await room[Symbol.asyncDispose]();
-        await cloud[Symbol.asyncDispose]();
-      },
+    return inCloud('aws:one', { cloud, settings, environment });
+  },
+  azure: async () => {
+    const vaultUrl = 'https://delegate-tests.vault.azure.net';
+    const tenant = '11111111-2222-3333-4444-555555555555';
+    const cloud = await new FakeAzure(vaultUrl, tenant).listen();
+    cloud.clientCredentials.add('azure-client-secret-of-tests');
+    cloud.put('one', value);
+    const environment = {
+      AZURE_TENANT_ID: tenant,
+      AZURE_CLIENT_ID: '99999999-8888-7777-6666-555555555555',
+      AZURE_CLIENT_SECRET: 'azure-client-secret-of-tests',
     };
+    const settings = { azure: { vaultUrl, authorityHost: AUTHORITY } };
+    return inCloud('azure:one', { cloud, settings, environment });
+  },
+  gcp: async (home) => {
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+    const cloud = await new FakeGcp().listen();
+    cloud.publicKey = publicKey;
+    cloud.put('projects/delegate-tests/secrets/one', value);
+    const keyFile = join(home, 'key.json');
+    await writeFile(
+      keyFile,
+      JSON.stringify({
+        type: 'service_account',
+        project_id: 'delegate-tests',
+        private_key_id: '1',
+        private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+        client_email: 'delegate@delegate-tests.iam.gserviceaccount.com',
+        client_id: '1',
+        token_uri: 'https://oauth2.googleapis.com/token',
+      }),
+    );
+    const settings = { gcp: { project: 'delegate-tests', endpoint: undefined } };
+    return inCloud('gcp:one', { cloud, settings, environment: { GOOGLE_APPLICATION_CREDENTIALS: keyFile } });
   },
 };
+
+function inCloud(reference: string, options: CloudRoomOptions): Source {
+  const room = new CloudRoom(options);
+  return {
+    redactor: room.redactor,
+    logged: room.log,
+    secrets: room.secrets,
+    reference,
+    async [Symbol.asyncDispose]() {
+      await room[Symbol.asyncDispose]();
+      await options.cloud[Symbol.asyncDispose]();
+    },
+  };
+}
 
 function local(
   reference: string,
