@@ -3,7 +3,9 @@ import { errorsOf, type ErrorKinds } from '../kit/errors.ts';
 import type { ConnectionFacts, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
+import type { TaskAsk } from '../policy/policy.ts';
 import type { TaskEffect } from '../protocol/messages.ts';
+import type { SecretUse } from '../secrets/resolver.ts';
 import { ownWordsOf } from './own-words.ts';
 
 /** What a connector knows of its surroundings. No frame, no session, no journal. */
@@ -58,19 +60,6 @@ export interface HttpPort {
   probe(url: URL, signal: AbortSignal): Promise<ConnectionFacts>;
 }
 
-/** What a task is to do, as the customer's policy speaks of it. */
-export interface TaskAsk {
-  /** `servicenow.approval.check`. */
-  readonly task: string;
-  readonly instance: URL;
-  /** Where in the input the address of the instance stands: the denial names it. */
-  readonly instanceField: string;
-  /** Tables that are named in the input; those that every task of the connector needs are not. */
-  readonly tables: readonly string[];
-  readonly tokenServer: URL | undefined;
-  readonly tokenServerField: string;
-}
-
 /** What the customer allows. No task, and nothing that the manager sends, can widen it. */
 export interface PolicyPort {
   /** The rules that allow it, in the words of the policy; throws a `policy` error that names the rule that does not. */
@@ -87,14 +76,6 @@ export interface SecretNeed {
   readonly reference: string;
   /** None: it is used on this machine alone. */
   readonly origins: readonly string[];
-}
-
-export interface SecretUse {
-  readonly signal: AbortSignal;
-  /** Where the value is meant to go, and may go; none: it is used on this machine alone. */
-  readonly origins: readonly string[];
-  /** Told what the customer calls it, once it is allowed and there. */
-  readonly onUse?: (name: string) => void;
 }
 
 export interface SecretsPort {

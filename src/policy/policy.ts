@@ -6,11 +6,14 @@ import type { SecretPins } from './pins.ts';
 import { shownReference } from './secret-reference.ts';
 import { assertPlainUrl, assertTableRead, assertTokenRequest } from './request-rules.ts';
 
-/** What a task is to do: the instance, tables and token server that its input names. */
+/** What a task is to do, as the policy speaks of it. */
 export interface TaskAsk {
+  /** `servicenow.approval.check`. */
   readonly task: string;
   readonly instance: URL;
+  /** Where in the input the address of the instance stands: the denial names it. */
   readonly instanceField: string;
+  /** Tables that are named in the input; those that every task of the connector needs are not. */
   readonly tables: readonly string[];
   readonly tokenServer: URL | undefined;
   readonly tokenServerField: string;

@@ -192,9 +192,7 @@ export class Session implements Channel {
         log.error({ err: thrown }, 'a frame could not be handled; cutting the connection');
       }
     } finally {
-      this.#beatTimer?.cancel();
-      this.#deadTimer?.cancel();
-      this.#deadTimer = undefined;
+      this.#stopBeating();
       this.#reportUnknownFrames();
       workload.detach(this);
       transport.terminate();
@@ -277,6 +275,12 @@ export class Session implements Channel {
     this.#deadTimer = timer;
   }
 
+  #stopBeating(): void {
+    this.#beatTimer?.cancel();
+    this.#deadTimer?.cancel();
+    this.#deadTimer = undefined;
+  }
+
   #declareDead(): void {
     const { log, transport } = this.#options;
     log.warn({ heartbeatMs: this.#heartbeatMs }, 'heartbeats are not acknowledged; the connection is dead');
@@ -321,6 +325,8 @@ export class Session implements Channel {
 
   async #close(code: CloseCode, reason: string): Promise<void> {
     this.#closing ??= { code, reason };
+    // No acknowledgement is read any more, and a peer that is slow to close is not dead.
+    this.#stopBeating();
     await this.#options.transport.close(code, reason);
   }
 }
