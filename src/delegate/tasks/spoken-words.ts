@@ -4,6 +4,9 @@ import { saidIn } from './manager-words.ts';
 import { withoutSecrets } from './outgoing.ts';
 import type { TaskEntry } from './task-state.ts';
 
+/** Of a word that is kept for a result, in characters; no text that an answer repeats is longer. */
+const MAX_KEPT_LINE = 4_096;
+
 /** What the manager has said of each task, which is not masked in what it is told about that task. */
 export class SpokenWords {
   readonly #redactor: Redactor;
@@ -37,6 +40,22 @@ export class SpokenWords {
       const alsoSecret = ownWords.filter((word) => this.#redactor.scrub(word) !== word);
       return saidIn(assign, alsoSecret);
     });
+  }
+
+  /**
+   * The task has ended: of its words only those are kept that a mask would have stood for. Its result may wait for days,
+   * with many others, and inputs are large.
+   */
+  settle(entry: TaskEntry): void {
+    const words = this.#said.get(entry)?.() ?? '';
+    const kept =
+      this.#redactor.scrub(words) === words
+        ? ''
+        : words
+            .split('\n')
+            .filter((line) => line.length <= MAX_KEPT_LINE && this.#redactor.scrub(line) !== line)
+            .join('\n');
+    this.#said.set(entry, () => kept);
   }
 
   /** One text of all of them; undefined of a task that is not known. */

@@ -287,6 +287,7 @@ export class Workload {
       await this.#records.keep(result);
       if (entry.discarded) return;
       this.#move(entry, { at: 'finished', result });
+      this.#words.settle(entry);
       this.outbox.put(result);
     } finally {
       deadline.cancel();
