@@ -75,7 +75,8 @@ describe('a frame to the manager', () => {
           else expect(sent, name).to.contain('[secret]');
         }
       }),
-      { numRuns: 300 },
+      // One draw, always the same: what it must have looked at is not left to chance.
+      { numRuns: 300, seed: 5 },
     );
     await session.leave('done');
     expect([...shown].filter((name) => !(name in OWN_WORDS))).to.deep.equal([]);
