@@ -12,8 +12,7 @@ import { systemClock } from '../kit/time.ts';
 import { createLogger } from '../observability/logger.ts';
 import { PinFile } from '../policy/pins.ts';
 import type { Policy } from '../policy/policy.ts';
-import { readPolicyFile } from '../policy/read-policy.ts';
-import { referenceMatcher, shownReference } from '../policy/secret-reference.ts';
+import { shownReference } from '../policy/secret-reference.ts';
 import type { Inspection } from '../secrets/inspect.ts';
 import { endSoon } from './ending.ts';
 import { readConnectorFile } from './local/input-file.ts';
@@ -85,8 +84,10 @@ async function check(
 ): Promise<CheckedSecret[]> {
   const { logLevel: level, logFormat: format } = configuration;
   const log = await createLogger({ level, format, redactor, destination: process.stderr });
-  const pins = new PinFile({ stateDir: configuration.stateDir, clock: systemClock });
-  const policy = policyOf(configuration, pins);
+  const policy = policyOf(
+    configuration,
+    new PinFile({ stateDir: configuration.stateDir, clock: systemClock }),
+  );
   const version = packageVersion();
   const ports = { configuration, policy, environment, version, redactor, clock: systemClock, log };
   const needs = connectorFile === undefined ? [] : await needsOf(connectorFile, ports, signal);
@@ -105,7 +106,7 @@ async function check(
       const mayGoTo = await destinationsOf(
         inspection,
         needs.filter((need) => need.reference === reference),
-        { configuration, policy, pins },
+        policy,
       );
       return checkedSecret(inspection, mayGoTo, configuration.writableSecrets);
     }),
@@ -131,44 +132,25 @@ async function needsOf(
   return validate?.prepare(input).secrets ?? [];
 }
 
-/** For what a connector sends, the policy's word; else what pins or policy file say of the secret itself. */
+/** For what a connector sends, the policy's word; else what it says of the secret itself. */
 async function destinationsOf(
   { name }: Inspection,
   needs: readonly SecretNeed[],
-  { configuration, policy, pins }: { configuration: TaskConfiguration; policy: Policy; pins: PinFile },
-): Promise<Destination[]> {
+  policy: Policy,
+): Promise<readonly Destination[]> {
   if (name === undefined) return [];
-  if (needs.length > 0) {
-    return await Promise.all(
-      needs.map(async ({ field, origins }) => {
-        const judgement = await policy.explainSecret(name, origins);
-        return {
-          field,
-          origins,
-          allowed: judgement.allowed,
-          because: judgement.allowed ? judgement.rule : judgement.denial.message,
-        };
-      }),
-    );
-  }
-  if (configuration.policyFile !== undefined) return rulesFor(name, configuration.policyFile);
-  const pin = (await pins.list()).find(({ reference }) => reference === name);
-  if (pin === undefined) return [];
-  return [{ origins: pin.origins, allowed: true, because: 'pinned by its first use' }];
-}
-
-function rulesFor(name: string, policyFile: string): Destination[] {
-  const reading = readPolicyFile(policyFile);
-  if (!reading.ok) return [];
-  const rules = reading.file.document.secrets.filter(({ reference }) => referenceMatcher(reference)(name));
-  if (rules.length === 0) {
-    return [{ origins: [], allowed: false, because: 'no entry of secrets in the policy file is for it' }];
-  }
-  return rules.map(({ reference, hosts }) => ({
-    origins: hosts,
-    allowed: true,
-    because: `policy file: secrets ${reference}`,
-  }));
+  if (needs.length === 0) return await policy.destinationsOf(name);
+  return await Promise.all(
+    needs.map(async ({ field, origins }) => {
+      const judgement = await policy.explainSecret(name, origins);
+      return {
+        field,
+        origins,
+        allowed: judgement.allowed,
+        because: judgement.allowed ? judgement.rule : judgement.denial.message,
+      };
+    }),
+  );
 }
 
 function checkedSecret(

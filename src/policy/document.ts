@@ -198,6 +198,7 @@ export const policySchema = z
 export type PolicyDocument = z.output<typeof policySchema>;
 export type InstanceRule = PolicyDocument['instances'][number];
 export type TokenServerRule = PolicyDocument['tokenServers'][number];
+export type SecretRule = PolicyDocument['secrets'][number];
 
 /** What one rule alone can't tell: rules that contradict each other, or name what is not there. */
 function checkTogether(

@@ -1,9 +1,9 @@
 import type { DelegateError } from '../kit/errors.ts';
 import { assertAddress, assertDestination, networksOf, type DestinationRules } from './destination.ts';
-import type { InstanceRule, PolicyDocument, TokenServerRule } from './document.ts';
+import type { InstanceRule, PolicyDocument, SecretRule, TokenServerRule } from './document.ts';
 import { policyError } from './errors.ts';
 import { judge, rulesOf, type Judgement } from './judgement.ts';
-import type { Policy, TaskAsk } from './policy.ts';
+import type { Policy, SecretDestination, TaskAsk } from './policy.ts';
 import type { PolicyFile } from './read-policy.ts';
 import { assertPlainUrl, assertTableRead, assertTokenRequest, requestRefused } from './request-rules.ts';
 import { referenceMatcher, shownReference } from './secret-reference.ts';
@@ -44,7 +44,8 @@ export function filePolicy(
   );
   const origins = new Set([...instances, ...tokenServers].map(({ rule: { url } }) => new URL(url).origin));
   const explain = (ask: TaskAsk): Judgement[] => explainBy({ instances, tokenServers, rules }, ask);
-  const explainSecret = secretRules(document);
+  const secretRules = secretRulesOf(document);
+  const explainSecret = explainSecretBy(secretRules);
   return {
     summary: {
       policy: 'file',
@@ -84,6 +85,7 @@ export function filePolicy(
     assertAddress: (address) => assertAddress(address, 'request', rules),
     proxyFor: (origin) => proxies.get(origin),
     explainSecret: (name, secretOrigins) => Promise.resolve(explainSecret(name, secretOrigins)),
+    destinationsOf: (name) => Promise.resolve(destinationsBy(secretRules, name)),
     admitSecret: async (name, secretOrigins) => void rulesOf([explainSecret(name, secretOrigins)]),
     pinSecret: () => Promise.resolve(),
   };
@@ -150,14 +152,38 @@ function tablesOf({ tables, tasks }: InstanceRule): ReadonlySet<string> {
   return new Set([...tables, ...tasks.flatMap((task) => IMPLIED_TABLES[task] ?? [])]);
 }
 
-function secretRules({
-  secrets,
-}: PolicyDocument): (reference: string, origins: readonly string[]) => Judgement {
-  const matchers = secrets.map(({ reference, hosts }, at) => ({
-    name: `secrets[${at}] ${reference}`,
-    isMeant: referenceMatcher(reference),
-    hosts: new Set(hosts),
+interface SecretMatcher {
+  readonly rule: SecretRule;
+  /** `secrets[0] env:SN_PASSWORD` */
+  readonly name: string;
+  readonly isMeant: (reference: string) => boolean;
+  readonly hosts: ReadonlySet<string>;
+}
+
+function secretRulesOf({ secrets }: PolicyDocument): readonly SecretMatcher[] {
+  return secrets.map((rule, at) => ({
+    rule,
+    name: `secrets[${at}] ${rule.reference}`,
+    isMeant: referenceMatcher(rule.reference),
+    hosts: new Set(rule.hosts),
   }));
+}
+
+function destinationsBy(matchers: readonly SecretMatcher[], name: string): SecretDestination[] {
+  const rules = matchers.filter(({ isMeant }) => isMeant(name));
+  if (rules.length === 0) {
+    return [{ origins: [], allowed: false, because: 'no entry of secrets in the policy file is for it' }];
+  }
+  return rules.map(({ rule: { reference, hosts } }) => ({
+    origins: hosts,
+    allowed: true,
+    because: `policy file: secrets ${reference}`,
+  }));
+}
+
+function explainSecretBy(
+  matchers: readonly SecretMatcher[],
+): (reference: string, origins: readonly string[]) => Judgement {
   return (reference, origins) => {
     const matching = matchers.filter(({ isMeant }) => isMeant(reference));
     return judge('secret', shownReference(reference), () => {

@@ -36,6 +36,7 @@ export interface SecretPins {
   denialOf(reference: string, origins: readonly string[]): Promise<DelegateError | undefined>;
   /** Resolves when the secret's first origins would survive a power cut. Rejects for others, and if they can't be kept. */
   pin(reference: string, origins: readonly string[], signal?: AbortSignal): Promise<void>;
+  list(): Promise<readonly SecretPin[]>;
 }
 
 export interface PinFileOptions {

@@ -19,6 +19,14 @@ export interface TaskAsk {
   readonly tokenServerField: string;
 }
 
+/** Where one rule lets a secret go; or that no rule does. */
+export interface SecretDestination {
+  readonly origins: readonly string[];
+  readonly allowed: boolean;
+  /** The rule, or why not. */
+  readonly because: string;
+}
+
 /**
  * What the customer allows. It is asked at each border that something passes: a task when it comes, a secret before it
  * is read, a request right before it is sent, an address before it is connected to. Every refusal is a `policy` error
@@ -57,6 +65,8 @@ export interface Policy {
    * @param origins none: the value stays on this machine
    */
   explainSecret(name: string, origins: readonly string[]): Promise<Judgement>;
+  /** What is said of a secret whatever it is wanted for; nothing, if it may go where it is first sent. */
+  destinationsOf(name: string): Promise<readonly SecretDestination[]>;
   /** Whether the secret may go to these origins, before it is read. Rejects with the denial. */
   admitSecret(name: string, origins: readonly string[], signal: AbortSignal): Promise<void>;
   /** Remembers where a secret goes, once its value is there and before anybody gets it. Rejects if that can't be kept. */
@@ -112,6 +122,12 @@ export function defaultPolicy(rules: DestinationRules, pins?: SecretPins): Polic
     assertAddress: (address) => assertAddress(address, 'request', rules),
     proxyFor: () => undefined,
     explainSecret,
+    async destinationsOf(name) {
+      const pin = (await pins?.list())?.find(({ reference }) => reference === name);
+      return pin === undefined
+        ? []
+        : [{ origins: pin.origins, allowed: true, because: 'pinned by its first use' }];
+    },
     admitSecret: async (name, origins) => void rulesOf([await explainSecret(name, origins)]),
     pinSecret: async (name, origins, signal) => await pins?.pin(name, origins, signal),
   };

@@ -1,14 +1,11 @@
 import type { WireError } from '../../kit/errors.ts';
+import type { SecretDestination } from '../../policy/policy.ts';
 import { hanging, type Terminal } from './layout.ts';
 
 /** Where a secret may go, or would go by a connector. */
-export interface Destination {
+export interface Destination extends SecretDestination {
   /** Of the connector; left out where the secret itself is spoken of. */
   readonly field?: string;
-  readonly origins: readonly string[];
-  readonly allowed: boolean;
-  /** The rule, or why not. */
-  readonly because: string;
 }
 
 /** What `secrets check` says of one reference; as JSON, too. */
