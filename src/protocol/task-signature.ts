@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { errorsOf, type DelegateError, type ErrorKinds } from '../kit/errors.ts';
+import { DelegateError, errorsOf, type ErrorKinds } from '../kit/errors.ts';
 import { taskIdSchema, type Json } from './messages.ts';
 
 export const SIGNATURE_ERRORS = {
@@ -34,6 +34,16 @@ export type TaskSignatureClaims = z.infer<typeof taskSignatureClaimsSchema>;
  */
 export function inputHash(input: Json): string {
   return `sha-256:${createHash('sha256').update(canonicalJson(input)).digest('base64url')}`;
+}
+
+/** The same; undefined for an input that has no canonical form: nobody can have signed it. */
+export function inputHashOrUndefined(input: Json): string | undefined {
+  try {
+    return inputHash(input);
+  } catch (thrown) {
+    if (thrown instanceof DelegateError) return undefined;
+    throw thrown;
+  }
 }
 
 /**

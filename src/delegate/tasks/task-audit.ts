@@ -1,9 +1,8 @@
 import { decodeProtectedHeader } from 'jose';
 import type { PreparedTask } from '../../connectors/connector.ts';
-import { DelegateError } from '../../kit/errors.ts';
 import type { AuditEvent } from '../../observability/audit/events.ts';
 import type { TaskAssign, TaskResult } from '../../protocol/messages.ts';
-import { inputHash } from '../../protocol/task-signature.ts';
+import { inputHashOrUndefined } from '../../protocol/task-signature.ts';
 import type { IntakeVerdict } from './intake.ts';
 import type { TaskEntry } from './task-state.ts';
 
@@ -18,7 +17,7 @@ export function takenRecord(assign: TaskAssign, prepared: PreparedTask, isSigned
     attempt,
     name,
     version,
-    inputHash: hashOf(assign),
+    inputHash: inputHashOrUndefined(assign.input) ?? null,
     signedBy: isSigned ? keyIdOf(assign) : null,
     allowedBy: [...(prepared.allowedBy ?? [])],
   };
@@ -70,16 +69,6 @@ function endOf(result: TaskResult | undefined): Pick<Ended, 'outcome' | 'code'> 
 }
 
 type Ended = Extract<AuditEvent, { event: 'task-ended' }>;
-
-/** Null of an input without a canonical form. */
-function hashOf({ input }: TaskAssign): string | null {
-  try {
-    return inputHash(input);
-  } catch (thrown) {
-    if (thrown instanceof DelegateError) return null;
-    throw thrown;
-  }
-}
 
 /** What stands for the key of a signature that names none. */
 const UNNAMED = 'unnamed';

@@ -1,9 +1,8 @@
-import { DelegateError } from '../../kit/errors.ts';
 import type { Ed25519PublicJwk } from '../../protocol/enrolment.ts';
 import { MAX_TASK_SIGNATURE_LIFE_S, TASK_SIGNATURE_SKEW_S } from '../../protocol/limits.ts';
-import type { Json, TaskAssign } from '../../protocol/messages.ts';
+import type { TaskAssign } from '../../protocol/messages.ts';
 import {
-  inputHash,
+  inputHashOrUndefined,
   taskSignatureClaimsSchema,
   type TaskSignatureClaims,
 } from '../../protocol/task-signature.ts';
@@ -68,7 +67,7 @@ function claimsFault(
   if (claims.name !== assign.name || claims.version !== assign.version)
     return 'The signature is of another task type.';
   if (claims.delegateId !== delegateId) return 'The signature is for another delegate.';
-  if (claims.inputHash !== hashOrUndefined(assign.input)) return 'The signature is of another input.';
+  if (claims.inputHash !== inputHashOrUndefined(assign.input)) return 'The signature is of another input.';
   return undefined;
 }
 
@@ -80,16 +79,6 @@ function termFault({ iat, exp }: TaskSignatureClaims, nowS: number): string | un
   if (iat > nowS + TASK_SIGNATURE_SKEW_S)
     return "The signature is from the future, by this machine's clock; check the clocks.";
   return undefined;
-}
-
-/** Undefined for input without a canonical form; nobody can have signed that. */
-function hashOrUndefined(input: Json): string | undefined {
-  try {
-    return inputHash(input);
-  } catch (thrown) {
-    if (thrown instanceof DelegateError) return undefined;
-    throw thrown;
-  }
 }
 
 function fault(why: string): SignatureVerdict {
