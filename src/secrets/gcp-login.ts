@@ -8,7 +8,7 @@ import { asked, type CloudOptions } from './cloud.ts';
 import { GCP_METADATA } from './cloud-settings.ts';
 import { secretError } from './errors.ts';
 import { gcpLoginRefusal, type GcpLogin } from './gcp-refusals.ts';
-import type { Fresh } from './short-memory.ts';
+import type { ReadValue } from './short-memory.ts';
 
 export const GCP = 'Google Secret Manager';
 
@@ -68,7 +68,7 @@ const impersonationAnswer = z.object({ accessToken: z.string().min(1), expireTim
  * token of the pod to the federation server past ours: without the proxy, the authorities and the guard of the
  * delegate, and to any address that stood in the file. So does it with the metadata server.
  */
-export function gcpLogin(options: CloudOptions): (signal: AbortSignal) => Promise<Fresh<string>> {
+export function gcpLogin(options: CloudOptions): (signal: AbortSignal) => Promise<ReadValue<string>> {
   const { GOOGLE_APPLICATION_CREDENTIALS: path = '' } = options.environment;
   if (path === '') return async (signal) => await byMachine(options, signal);
   return async (signal) => {
@@ -80,7 +80,7 @@ export function gcpLogin(options: CloudOptions): (signal: AbortSignal) => Promis
   };
 }
 
-async function byMachine(options: CloudOptions, signal: AbortSignal): Promise<Fresh<string>> {
+async function byMachine(options: CloudOptions, signal: AbortSignal): Promise<ReadValue<string>> {
   const exchange = {
     method: 'GET',
     url: new URL('/computeMetadata/v1/instance/service-accounts/default/token', GCP_METADATA),
@@ -88,7 +88,7 @@ async function byMachine(options: CloudOptions, signal: AbortSignal): Promise<Fr
     signal: AbortSignal.any([signal, AbortSignal.timeout(METADATA_WITHIN_MS)]),
   } as const;
   try {
-    return freshFrom(await answerTo(exchange, tokenAnswer, 'machine', options, signal));
+    return readValueFrom(await answerTo(exchange, tokenAnswer, 'machine', options, signal));
   } catch (thrown) {
     if (!(thrown instanceof DelegateError) || thrown.code !== 'secret-store-unreachable') throw thrown;
     signal.throwIfAborted();
@@ -105,7 +105,7 @@ async function byKey(
   { client_email: account, private_key: pem, private_key_id: keyId }: z.infer<typeof accountKey>,
   options: CloudOptions,
   signal: AbortSignal,
-): Promise<Fresh<string>> {
+): Promise<ReadValue<string>> {
   const { clock, protect } = options.ports;
   // It signs, and is never sent.
   protect(pem, []);
@@ -121,7 +121,7 @@ async function byKey(
     grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
     assertion,
   });
-  return freshFrom(await answerTo(exchange, tokenAnswer, 'service_account', options, signal));
+  return readValueFrom(await answerTo(exchange, tokenAnswer, 'service_account', options, signal));
 }
 
 /** RFC 8693; the token is then that of a service account, if the file names one. */
@@ -129,7 +129,7 @@ async function byFederation(
   credentials: z.infer<typeof federation>,
   options: CloudOptions,
   signal: AbortSignal,
-): Promise<Fresh<string>> {
+): Promise<ReadValue<string>> {
   const { clock, protect } = options.ports;
   const url = new URL(credentials.token_url);
   const subjectToken = await readSubjectToken(credentials.credential_source);
@@ -143,7 +143,7 @@ async function byFederation(
     subject_token_type: credentials.subject_token_type,
   });
   const federated = await answerTo(exchange, tokenAnswer, 'external_account', options, signal);
-  if (credentials.service_account_impersonation_url === undefined) return freshFrom(federated);
+  if (credentials.service_account_impersonation_url === undefined) return readValueFrom(federated);
   const impersonation = new URL(credentials.service_account_impersonation_url);
   protect(federated.access_token, [impersonation.origin]);
   const impersonated = await answerTo(
@@ -163,7 +163,7 @@ async function byFederation(
   return { value: impersonated.accessToken, goodForMs: Number.isNaN(goodForMs) ? 0 : goodForMs };
 }
 
-function freshFrom({ access_token, expires_in }: z.infer<typeof tokenAnswer>): Fresh<string> {
+function readValueFrom({ access_token, expires_in }: z.infer<typeof tokenAnswer>): ReadValue<string> {
   return { value: access_token, goodForMs: expires_in * 1_000 - TOKEN_MARGIN_MS };
 }
 

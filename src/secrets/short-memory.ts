@@ -17,7 +17,7 @@ export interface ShortMemoryOptions {
 }
 
 /** A value, and for how long it is good if that is less than the memory's own time. */
-export interface Fresh<T> {
+export interface ReadValue<T> {
   readonly value: T;
   readonly goodForMs?: number | undefined;
 }
@@ -39,7 +39,11 @@ export class ShortMemory<T> implements AsyncDisposable {
     this.#options = options;
   }
 
-  async get(key: string, signal: AbortSignal, read: (signal: AbortSignal) => Promise<Fresh<T>>): Promise<T> {
+  async get(
+    key: string,
+    signal: AbortSignal,
+    read: (signal: AbortSignal) => Promise<ReadValue<T>>,
+  ): Promise<T> {
     signal.throwIfAborted();
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept.until > this.#options.clock.monotonic()) return kept.value;
@@ -59,7 +63,7 @@ export class ShortMemory<T> implements AsyncDisposable {
     this.#kept.clear();
   }
 
-  #begin(key: string, read: (signal: AbortSignal) => Promise<Fresh<T>>): Promise<T> {
+  #begin(key: string, read: (signal: AbortSignal) => Promise<ReadValue<T>>): Promise<T> {
     const reading = this.#read(read).then(({ value, goodForMs = Number.POSITIVE_INFINITY }) => {
       if (this.#reads.get(key) === reading) this.#keep(key, value, goodForMs);
       return value;
@@ -82,7 +86,7 @@ export class ShortMemory<T> implements AsyncDisposable {
     forgetOldest(this.#kept, MAX_ENTRIES);
   }
 
-  async #read(read: (signal: AbortSignal) => Promise<Fresh<T>>): Promise<Fresh<T>> {
+  async #read(read: (signal: AbortSignal) => Promise<ReadValue<T>>): Promise<ReadValue<T>> {
     const late = new AbortController();
     const timer = this.#options.clock.after(READ_WITHIN_MS, () => {
       late.abort(this.#failure(`there was no answer within ${READ_WITHIN_MS / 1_000} s`));
