@@ -2,11 +2,13 @@ import type { Socket } from 'node:net';
 import { TLSSocket, type PeerCertificate } from 'node:tls';
 import { TextDecoder } from 'node:util';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
-import { Agent, request, type buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
+import Agent from 'undici/lib/dispatcher/agent.js';
 import type { ConnectionFacts, HttpRequest, HttpResponse } from '../kit/http-exchange.ts';
 import { toTimestamp } from '../kit/time.ts';
 import type { Dialled, Dialer } from './dialer.ts';
 import { httpError } from './errors.ts';
+import { exchange } from './exchange.ts';
 import type { Lookup } from './sockets.ts';
 import { transportError } from './transport-error.ts';
 
@@ -62,27 +64,23 @@ export class HttpClient implements AsyncDisposable {
   }
 
   /** See `HttpSend`. */
-  readonly send = async (exchange: HttpRequest): Promise<HttpResponse> => {
-    const { url, method, signal, body } = exchange;
+  readonly send = async (request: HttpRequest): Promise<HttpResponse> => {
+    const { url, method, signal, body } = request;
     signal.throwIfAborted();
     this.#options.guardUrl(url);
-    this.#options.guardRequest(exchange);
+    this.#options.guardRequest(request);
+    const headers = {
+      'user-agent': this.#options.userAgent,
+      'accept-encoding': 'identity',
+      ...request.headers,
+    };
     try {
-      const response = await request(url, {
-        dispatcher: this.#agent,
-        method,
-        headers: {
-          'user-agent': this.#options.userAgent,
-          'accept-encoding': 'identity',
-          ...exchange.headers,
-        },
-        signal,
-        ...(body === undefined ? {} : { body }),
-      });
-      const headers = flatten(response.headers);
-      const bytes = Buffer.from(await response.body.arrayBuffer());
-      const text = textOf(this.#unpack(bytes, headers, url), headers);
-      return { status: response.statusCode, headers, body: text };
+      const { origin, pathname, search } = url;
+      const asked = { origin, path: pathname + search, method, headers, body: body ?? null };
+      const answer = await exchange(this.#agent, asked, signal);
+      const flat = flatten(answer.headers);
+      const text = textOf(this.#unpack(answer.body, flat, url), flat);
+      return { status: answer.status, headers: flat, body: text };
     } catch (thrown) {
       signal.throwIfAborted();
       throw transportError(thrown, url);

@@ -62,8 +62,7 @@ export async function startTls(
   const secured = connectTls({
     socket,
     host: hostname,
-    // A server name is a DNS name (RFC 6066, section 3).
-    ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
+    ...serverNameOf(hostname),
     secureContext,
     ALPNProtocols: ['http/1.1'],
     // Said outright, so that no variable of Node's (NODE_TLS_REJECT_UNAUTHORIZED) can take it back.
@@ -79,8 +78,13 @@ export async function startTls(
   }
 }
 
+/** A server name is a DNS name (RFC 6066, section 3). */
+export function serverNameOf(hostname: string): { servername?: string } {
+  return isIP(hostname) === 0 ? { servername: hostname } : {};
+}
+
 /** The socket once the event has come; else it is destroyed. */
-async function opened<S extends Socket>(
+export async function opened<S extends Socket>(
   socket: S,
   event: 'connect' | 'secureConnect',
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-import { errors } from 'undici';
+import { HTTPParserError } from 'undici/lib/core/errors.js';
 import { DelegateError, systemCode, type ErrorFacts } from '../kit/errors.ts';
 import { httpError, type HttpErrorCode } from './errors.ts';
 
@@ -157,7 +157,7 @@ export function transportError(thrown: unknown, { host }: Pick<URL, 'host'>): De
   if (thrown instanceof DelegateError) return thrown;
   const code = systemCode(thrown);
   // undici's parser gives its errors no code, but what it could not read: of an answer's body nothing is logged.
-  if (thrown instanceof errors.HTTPParserError) return told(notHttp, code, host, new Error(thrown.message));
+  if (thrown instanceof HTTPParserError) return told(notHttp, code, host, new Error(thrown.message));
   const judgement = judge(code);
   if (judgement === undefined) {
     const message = `${host}: the request failed (${code ?? 'no code'}).`;
