@@ -116,7 +116,9 @@ function undo({ sign, pattern, read, joins = false }: Escape, parent: Reading): 
   const parts: string[] = [];
   let length = 0;
   let copiedTo = 0;
-  for (const { 0: match, index } of source.matchAll(pattern)) {
+  // Not by `matchAll`, which makes another pattern of its own for each text. The end of a search sets this one back.
+  for (let found = pattern.exec(source); found !== null; found = pattern.exec(source)) {
+    const { 0: match, index } = found;
     const spellings = read(match);
     if (spellings === undefined) continue;
     parts.push(source.slice(copiedTo, index));
@@ -217,7 +219,10 @@ const CONCATENATION: Escape = {
 const SPACED_HEX: Escape = {
   sign: undefined,
   pattern: /\b(?:0x)?[\da-f]{2}(?:[\s:,-]{1,4}(?:0x)?[\da-f]{2}\b){3,}/gi,
-  read: (match) => bytesIn(match, /(?:0x)?([\da-f]{2})(?:[\s:,-]{1,4}|$)/gi, 16),
+  read: (match) => {
+    const spellings = bytesIn(match, /(?:0x)?([\da-f]{2})(?:[\s:,-]{1,4}|$)/gi, 16);
+    return spellings !== undefined && isTextual(spellings) ? spellings : undefined;
+  },
 };
 
 /** Bytes as numbers: what JSON makes of a `Buffer` (a list) and of a `Uint8Array` (an object with indices). */
@@ -254,31 +259,44 @@ function whole(match: string, codePoint: number): readonly Spelling[] | undefine
   return [{ meaning: String.fromCodePoint(codePoint), width: match.length }];
 }
 
+/** A date with its time reads as bytes, too; but hardly any four of them in a row are characters of a text. */
+const TEXTUAL = /[^\x01-\x08\v\f\x0e-\x1f\x7f]{4}/;
+
+/** Whether there is room in it for the shortest value that is looked for. */
+function isTextual(spellings: readonly Spelling[]): boolean {
+  return TEXTUAL.test(spellings.map(({ meaning }) => meaning).join(''));
+}
+
 /** Bytes in a row, as UTF-8 where they are that, else one character each. Undefined if a number is no byte. */
 function bytesIn(match: string, one: RegExp, base: 10 | 16): readonly Spelling[] | undefined {
-  const found = [...match.matchAll(one)].map(({ 0: { length }, 1: digits = '' }) => ({
-    byte: Number.parseInt(digits, base),
-    width: length,
-  }));
-  if (found.some(({ byte }) => byte > 0xff)) return undefined;
+  const bytes: number[] = [];
+  const widths: number[] = [];
+  for (let found = one.exec(match); found !== null; found = one.exec(match)) {
+    const byte = Number.parseInt(found[1] ?? '', base);
+    if (byte > 0xff) return undefined;
+    bytes.push(byte);
+    widths.push(found[0].length);
+  }
   const spellings: Spelling[] = [];
-  for (let index = 0; index < found.length;) {
-    const length = sequenceLength(found.slice(index, index + 4).map(({ byte }) => byte));
-    const sequence = found.slice(index, index + length);
-    const bytes = Buffer.from(sequence.map(({ byte }) => byte));
-    spellings.push({
-      meaning: bytes.toString(length === 1 ? 'latin1' : 'utf8'),
-      width: sequence.reduce((sum, { width }) => sum + width, 0),
-    });
+  for (let index = 0; index < bytes.length;) {
+    const length = sequenceLength(bytes, index);
+    let width = 0;
+    for (let at = index; at < index + length; at += 1) width += widths[at] ?? 0;
+    const meaning =
+      length === 1
+        ? String.fromCharCode(bytes[index] ?? 0)
+        : Buffer.from(bytes.slice(index, index + length)).toString('utf8');
+    spellings.push({ meaning, width });
     index += length;
   }
   return spellings;
 }
 
-/** How many of these bytes make the first character: 1 for what is not UTF-8 (RFC 3629, section 3). */
-function sequenceLength([first = 0, ...others]: readonly number[]): number {
-  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;
-  const following = others.slice(0, length - 1);
-  const isWhole = following.length === length - 1 && following.every((byte) => (byte & 0xc0) === 0x80);
-  return isWhole ? length : 1;
+/** How many bytes make the character that begins here: 1 for what is not UTF-8 (RFC 3629, section 3). */
+function sequenceLength(bytes: readonly number[], start: number): number {
+  const first = bytes[start] ?? 0;
+  if (first < 0xc2) return 1;
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  const following = bytes.slice(start + 1, start + length);
+  return following.length === length - 1 && following.every((byte) => (byte & 0xc0) === 0x80) ? length : 1;
 }

@@ -9,6 +9,9 @@ export interface Found<H> {
 const FACTOR = 0x0100_0193;
 const OTHER_FACTOR = 0x9e37_79b1;
 
+/** A power of two. A thousand values in twenty forms each leave two thirds of them free. */
+const MARKS = 65_536;
+
 /** Of the second hash: both together fit into the 53 bits of a number. */
 const KEPT_BITS = 21;
 
@@ -49,6 +52,8 @@ export class FormIndex<H> {
   readonly #ending: number;
   readonly #endingPower: number;
   readonly #byEnding = new Map<number, Map<number, SameLength<H>>>();
+  /** A bit for each hash of an ending that was ever added: a place without one, as nearly all, is passed in a step. */
+  readonly #marks = new Uint32Array(MARKS / 32);
 
   constructor(ending: number) {
     this.#ending = ending;
@@ -57,6 +62,8 @@ export class FormIndex<H> {
 
   add(form: string, holder: H): void {
     const ending = this.#hashOfEnding(form);
+    const mark = markOf(ending);
+    this.#marks[mark >>> 5] = (this.#marks[mark >>> 5] ?? 0) | (1 << (mark & 31));
     const byLength = this.#byEnding.get(ending) ?? new Map<number, SameLength<H>>();
     this.#byEnding.set(ending, byLength);
     const same = byLength.get(form.length) ?? {
@@ -85,11 +92,15 @@ export class FormIndex<H> {
   *findIn(hashed: HashedText): Generator<Found<H>> {
     if (this.#byEnding.size === 0) return;
     const { text } = hashed;
+    const ending = this.#ending;
+    const endingPower = this.#endingPower;
+    const marks = this.#marks;
     let hash = 0;
     for (let end = 1; end <= text.length; end += 1) {
       hash = (Math.imul(hash, FACTOR) + text.charCodeAt(end - 1)) | 0;
-      const leaving = end - 1 - this.#ending;
-      if (leaving >= 0) hash = (hash - Math.imul(text.charCodeAt(leaving), this.#endingPower)) | 0;
+      if (end > ending) hash = (hash - Math.imul(text.charCodeAt(end - 1 - ending), endingPower)) | 0;
+      const mark = markOf(hash);
+      if (((marks[mark >>> 5] ?? 0) & (1 << (mark & 31))) === 0) continue;
       const byLength = this.#byEnding.get(hash);
       if (byLength === undefined) continue;
       for (const [length, { powers, byDigest }] of byLength) {
@@ -108,6 +119,11 @@ export class FormIndex<H> {
 interface SameLength<H> {
   readonly powers: Powers;
   readonly byDigest: Map<number, readonly H[]>;
+}
+
+/** The high bits of a product: those of a hash itself say little about a short form's first characters. */
+function markOf(hash: number): number {
+  return Math.imul(hash, OTHER_FACTOR) >>> 16;
 }
 
 /** A polynomial over the characters, because its value moves along a text at two multiplications a step. */

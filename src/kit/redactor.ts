@@ -12,6 +12,10 @@ const MAX_REMEMBERED_VALUES = 1_000;
 /** Bound on nesting followed by `scrubDeep`; what lies deeper is replaced whole. */
 const MAX_SCRUB_DEPTH = 32;
 
+/** Of data that is looked at in one piece, in characters, and the readings of it: below every bound of `readingsOf`. */
+const MAX_LENGTH_AT_ONCE = 65_536;
+const MAX_READINGS_AT_ONCE = 12;
+
 /** Enough random characters to tell forms apart behind an ending that many share, such as `%3D%3D`. */
 const LONG_ENDING = 12;
 
@@ -127,6 +131,7 @@ export class Redactor {
    * @param said as in `scrub`
    */
   scrubDeep(value: unknown, said?: () => string): unknown {
+    if (this.#isKnownClean(value)) return value;
     return this.#scrubDeep(value, { depth: 0, seen: new Map(), said });
   }
 
@@ -156,6 +161,23 @@ export class Redactor {
     const hashed = new HashedText(text);
     yield* this.#long.findIn(hashed);
     yield* this.#short.findIn(hashed);
+  }
+
+  /**
+   * Whether plain JSON is certain to hold nothing: told by its one text, at a fifth of what each of its strings alone
+   * would cost. Not of a text in which JSON itself hides characters, or that can be read in more ways than are tried of
+   * every one: there the strings are looked at.
+   */
+  #isKnownClean(value: unknown): boolean {
+    if (!isPlainJson(value, MAX_SCRUB_DEPTH)) return false;
+    const json = JSON.stringify(value);
+    if (json.length > MAX_LENGTH_AT_ONCE || json.includes('\\')) return false;
+    let readings = 0;
+    for (const { text } of readingsOf(json)) {
+      readings += 1;
+      if (readings > MAX_READINGS_AT_ONCE || !this.#findIn(text).next().done) return false;
+    }
+    return true;
   }
 
   /** What has to go, in order. What overlaps goes under one mask: its remainder would be a piece of a secret. */
@@ -284,6 +306,17 @@ function isWhole(text: string, start: number, end: number): boolean {
   const goesOn = (inside: number, outside: number): boolean =>
     LETTER.test(text.charAt(inside)) && LETTER.test(text.charAt(outside));
   return !goesOn(start, start - 1) && !goesOn(end - 1, end);
+}
+
+/** Whether it is no more than what JSON can say, and says it by itself. */
+function isPlainJson(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+  if (value === null) return true;
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.every((item) => isPlainJson(item, depth - 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if ((prototype !== Object.prototype && prototype !== null) || 'toJSON' in value) return false;
+  return Object.values(value).every((item) => item === undefined || isPlainJson(item, depth - 1));
 }
 
 /** Of a buffer, or of a list that can be nothing but bytes. */

@@ -14,6 +14,8 @@ export const PINS_FILE = 'secret-pins.json';
 
 const MAX_PINS = 1_000;
 const MAX_ORIGINS = 50;
+/** How long a look at the file holds: hundreds of tasks in a second share a few, and the operator's change counts at once. */
+export const LOOK_HOLDS_MS = 250;
 /** More than so many pins of the usual length take. */
 const MAX_BYTES = 1_048_576;
 const MODES = { mode: 0o600, folderMode: 0o700 } as const;
@@ -46,7 +48,7 @@ export interface PinFileOptions {
 }
 
 /**
- * The pins in one file, which the operator's commands change while a delegate runs: each look reads it anew if it is
+ * The pins in one file, which the operator's commands change while a delegate runs: a look reads it anew if it is
  * another one than before, and whoever changes it holds a lock for as long.
  */
 export class PinFile implements SecretPins {
@@ -55,6 +57,8 @@ export class PinFile implements SecretPins {
   readonly #calls: FileCalls;
   /** What was read last, and by what to tell that it is still the same. */
   #known: { readonly stamp: string; readonly pins: readonly SecretPin[] } | undefined;
+  /** The last look, and until when it holds (monotonic). */
+  #look: { readonly pins: Promise<readonly SecretPin[]>; readonly until: number } | undefined;
 
   constructor({ stateDir, clock, calls = fileCalls }: PinFileOptions) {
     this.#path = join(stateDir, PINS_FILE);
@@ -65,7 +69,7 @@ export class PinFile implements SecretPins {
   async denialOf(reference: string, origins: readonly string[]): Promise<DelegateError | undefined> {
     if (!isReference(reference)) return notPlain(reference);
     try {
-      return denialBy(await this.list(), reference, origins);
+      return denialBy(await this.#glance(), reference, origins);
     } catch (thrown) {
       if (thrown instanceof DelegateError) return thrown;
       throw thrown;
@@ -74,7 +78,7 @@ export class PinFile implements SecretPins {
 
   async pin(reference: string, origins: readonly string[], signal?: AbortSignal): Promise<void> {
     // Most secrets have their pin; no lock is needed to see that.
-    const known = await this.list();
+    const known = await this.#glance();
     if (pinOf(known, reference) !== undefined && denialBy(known, reference, origins) === undefined) return;
     await this.#change(signal, (pins) => {
       const refused = denialBy(pins, reference, origins);
@@ -113,6 +117,15 @@ export class PinFile implements SecretPins {
     }
   }
 
+  /** As `list`, or what it said a moment ago. */
+  #glance(): Promise<readonly SecretPin[]> {
+    const now = this.#clock.monotonic();
+    if (this.#look === undefined || now >= this.#look.until) {
+      this.#look = { pins: this.list(), until: now + LOOK_HOLDS_MS };
+    }
+    return this.#look.pins;
+  }
+
   async #change(
     signal: AbortSignal | undefined,
     change: (pins: readonly SecretPin[]) => readonly SecretPin[],
@@ -135,6 +148,8 @@ export class PinFile implements SecretPins {
     } catch (thrown) {
       signal?.throwIfAborted();
       throw thrown instanceof DelegateError ? thrown : notKept(reasonOf(thrown), thrown);
+    } finally {
+      this.#look = undefined;
     }
   }
 

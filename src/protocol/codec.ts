@@ -104,20 +104,24 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENING = new Set([0x7b, 0x5b]);
+const CLOSING = new Set([0x7d, 0x5d]);
+
 /** Counts brackets outside strings in one pass, before any recursive reader sees the text. */
 function nestsDeeperThan(json: string, limit: number): boolean {
   let depth = 0;
   let inString = false;
   for (let index = 0; index < json.length; index += 1) {
-    const char = json[index];
-    if (inString) {
-      if (char === '\\') index += 1;
-      else if (char === '"') inString = false;
-    } else if (char === '"') inString = true;
-    else if (char === '{' || char === '[') {
+    const char = json.charCodeAt(index);
+    if (char === QUOTE) inString = !inString;
+    else if (inString) {
+      if (char === BACKSLASH) index += 1;
+    } else if (OPENING.has(char)) {
       depth += 1;
       if (depth > limit) return true;
-    } else if (char === '}' || char === ']') depth -= 1;
+    } else if (CLOSING.has(char)) depth -= 1;
   }
   return false;
 }

@@ -4,7 +4,7 @@ const MEDIUM_BELOW_CHARS = 16;
 const LONG_BELOW_CHARS = 64;
 
 const PLACEHOLDER =
-  /^(?:change[-_ ]?(?:me|it)|todo|tbd|xxx+|\*+|\.{3,}|…|placeholder|example|dummy|test|secret|password|passwort|your[-_ ].*|<.*>|\$\{.*\}|\{\{.*\}\})$/i;
+  /^(?:change[-_ ]?(?:me|it)|todo|tbd|xxx+|\*+|\.{3,}|\u2026|placeholder|example|dummy|test|secret|password|passwort|your[-_ ].*|<.*>|\$\{.*\}|\{\{.*\}\})$/i;
 
 /** What may be said of a value without saying it. */
 export interface SecretTraits {

@@ -17,6 +17,9 @@ import {
 } from './batch.ts';
 import type { TicketName } from './ticket-name.ts';
 
+/** One for all: without a reason each end of a look would make a DOMException, and collect a stack for it. */
+const OVER = new Error('the look at the ticket is over');
+
 /**
  * How long a question waits for others: until none has come for a while, but not longer than the most. Where either
  * is zero, each goes out at once and alone.
@@ -105,7 +108,7 @@ export class TicketReader {
     try {
       return only(fields, await untilAborted(ask.row.promise, context.signal));
     } finally {
-      ask.over.abort();
+      ask.over.abort(OVER);
       this.#leave(key, gathering, ask);
     }
   }
@@ -213,7 +216,7 @@ class SharedRead {
 
 function settle(asks: readonly Ask[], answer: Row | DelegateError): void {
   for (const { row, over } of asks) {
-    over.abort();
+    over.abort(OVER);
     if (answer instanceof DelegateError) row.reject(answer);
     else row.resolve(answer);
   }
@@ -242,7 +245,7 @@ async function together<T>(asks: NonEmpty<Ask>, work: (context: ReadContext) => 
   let left = signals.length;
   const onOver = (): void => {
     left -= 1;
-    if (left === 0) everybodyLeft.abort();
+    if (left === 0) everybodyLeft.abort(OVER);
   };
   for (const signal of signals) signal.addEventListener('abort', onOver, { once: true });
   try {
