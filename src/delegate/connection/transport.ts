@@ -98,7 +98,7 @@ async function upgrade(
     // The codec checks UTF-8, so that bad text ends with the protocol's own code.
     skipUTF8Validation: true,
   });
-  const transport = new WebSocketTransport(socket, options.clock);
+  const transport = new WebSocketTransport(socket, connection, options.clock);
   const opened = deferred<void>();
   socket.once('open', () => opened.resolve());
   socket.once('error', (error) => opened.reject(error));
@@ -117,13 +117,16 @@ async function upgrade(
 
 class WebSocketTransport implements Transport {
   readonly #socket: WebSocket;
+  readonly #connection: Socket;
   readonly #clock: Clock;
+  #isGathering = false;
   readonly #inbox = new Mailbox<WireFrame>(MAX_WAITING_FRAMES);
   #waiting = 0;
   readonly closed: Promise<CloseInfo>;
 
-  constructor(socket: WebSocket, clock: Clock) {
+  constructor(socket: WebSocket, connection: Socket, clock: Clock) {
     this.#socket = socket;
+    this.#connection = connection;
     this.#clock = clock;
     const closed = deferred<CloseInfo>();
     this.closed = closed.promise;
@@ -164,10 +167,22 @@ class WebSocketTransport implements Transport {
       this.#socket.terminate();
       return false;
     }
+    this.#gather();
     this.#socket.send(text, (error) => {
       if (error === undefined || error === null) onSent?.();
     });
     return true;
+  }
+
+  /** What is sent before this turn of the event loop ends is one write: a system call costs more than most frames. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#connection.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      this.#connection.uncork();
+    });
   }
 
   async close(code: CloseCode, reason: string): Promise<void> {

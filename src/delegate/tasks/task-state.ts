@@ -1,5 +1,6 @@
 import { deferred, type Deferred } from '../../kit/flow.ts';
 import type { AuditEvent } from '../../observability/audit/events.ts';
+import { NO_TRACE, type TaskSpan } from '../../observability/tracing/tracer.ts';
 import type { TaskEffect, TaskRef, TaskResult } from '../../protocol/messages.ts';
 import { EndedAttempts } from '../journal/ended-attempts.ts';
 import type { TakenMark } from '../journal/taken-signatures.ts';
@@ -55,6 +56,9 @@ export class TaskEntry {
   signature: TakenMark | undefined;
   /** What the audit log is to hold before the task is begun. */
   taken: AuditEvent | undefined;
+  trace: TaskSpan = NO_TRACE;
+  /** When its result was ready to be sent, monotonic; undefined before, and for one of the run before. */
+  finishedAt: number | undefined;
   /** The audit log holds that it was taken, and not yet how it ended. */
   isAudited = false;
   /** By the customer's name for each secret that it was given, where that may have gone. */
@@ -165,7 +169,9 @@ export class TaskTable {
 
   /** Slots in use. */
   get occupied(): number {
-    return this.unfinished().length + this.#leaving.size;
+    let unfinished = 0;
+    for (const entry of this.#entries.values()) if (isOccupying(entry)) unfinished += 1;
+    return unfinished + this.#leaving.size;
   }
 
   /** Taken and not finished, in order of arrival. */
