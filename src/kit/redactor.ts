@@ -35,6 +35,10 @@ export class Redactor {
   readonly #issued = new Map<string, Remembered>();
   /** Likewise; these are never forgotten. */
   readonly #pinned = new Map<string, Remembered>();
+  /** How many values were ever learned. */
+  #learned = 0;
+  /** By a value in which nothing was found, how many were known then. */
+  readonly #cleanSince = new WeakMap<object, number>();
   readonly #long = new FormIndex<Holder>(LONG_ENDING);
   readonly #short = new FormIndex<Holder>(MIN_SEARCHED_LENGTH);
 
@@ -135,7 +139,20 @@ export class Redactor {
     return this.#scrubDeep(value, { depth: 0, seen: new Map(), said });
   }
 
+  /**
+   * As `scrubDeep`, for a value that nobody changes from here on: one in which nothing was found is not searched again
+   * before there is something else to look for. A result passes several such doors.
+   */
+  scrubFinal(value: unknown, said?: () => string): unknown {
+    if (typeof value !== 'object' || value === null) return this.scrubDeep(value, said);
+    if (this.#cleanSince.get(value) === this.#learned) return value;
+    const scrubbed = this.scrubDeep(value, said);
+    if (scrubbed === value) this.#cleanSince.set(value, this.#learned);
+    return scrubbed;
+  }
+
   #learn(value: string): Remembered {
+    this.#learned += 1;
     const remembered = new Remembered();
     for (const [form, kind] of formsOf(value)) this.#indexOf(form).add(form, remembered.as[kind]);
     return remembered;

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import * as fc from 'fast-check';
 import { MASK, Redactor, ScrubbedLines } from '../../src/kit/secret.ts';
+import { ENCODINGS, KINDS } from '../leaks/shapes.ts';
 
 function redactorOf(...values: string[]): Redactor {
   const redactor = new Redactor();
@@ -149,6 +150,68 @@ describe('scrubbing structures', () => {
     expect(
       redactorOf(SECRET).scrubDeep([new Uint8Array([1, 2]), [1, 2, 3, 4], new Set(['a']), new Date(0)]),
     ).to.deep.equal([[1, 2], [1, 2, 3, 4], ['a'], '1970-01-01T00:00:00.000Z']);
+  });
+});
+
+describe('plain JSON, which is looked at in one piece', () => {
+  /** A map is none, so that each string is looked at alone. */
+  function pieceByPiece(redactor: Redactor, value: unknown): unknown {
+    return redactor.scrubDeep(new Map([['value', value]]));
+  }
+
+  it('is found unclean wherever its strings alone are, in every shape of a value', () => {
+    for (const [kind, { value }] of Object.entries(KINDS)) {
+      const redactor = redactorOf(value);
+      for (const [encoding, encode] of Object.entries(ENCODINGS)) {
+        const holder = { list: [1, 'a', { [`of ${encoding}`]: encode(value) }], none: null };
+        expect(redactor.scrubDeep(holder), `${kind}, ${encoding}`).to.deep.equal(
+          (pieceByPiece(redactor, holder) as [[string, unknown]])[0][1],
+        );
+      }
+    }
+  });
+
+  it('is told to be clean or not as its strings alone are', () => {
+    const secret = 'S3cret-%41-"x"';
+    const redactor = redactorOf(secret, 'abcd', '11223344');
+    const piece = fc.constantFrom(
+      secret,
+      encodeURIComponent(secret),
+      'abcd',
+      'a',
+      '"',
+      '\\',
+      '\n',
+      '%',
+      ' ',
+      ',',
+    );
+    const text = fc.array(piece, { maxLength: 4 }).map((pieces) => pieces.join(''));
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        text,
+        fc.constantFrom(11_223_344, 97, 98, 99, 100, true, null),
+        fc.array(tie('value'), { maxLength: 5 }),
+        fc.dictionary(text, tie('value'), { maxKeys: 3 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, (json) => {
+        const [[, expected]] = pieceByPiece(redactor, json) as [[string, unknown]];
+        expect(redactor.scrubDeep(json)).to.deep.equal(expected);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('that was clean is searched again once there is something else to find', () => {
+    const redactor = redactorOf('hunter2-and-more');
+    const result = { message: 'the later-secret-91 of another task' };
+    expect(redactor.scrubFinal(result)).to.equal(result);
+    expect(redactor.scrubFinal(result)).to.equal(result);
+    redactor.register('later-secret-91');
+    expect(redactor.scrubFinal(result)).to.deep.equal({ message: `the ${MASK} of another task` });
   });
 });
 

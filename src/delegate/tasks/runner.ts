@@ -26,7 +26,7 @@ export interface TaskFate {
 export async function run(prepared: PreparedTask, context: TaskContext, fate: TaskFate): Promise<Outcome> {
   try {
     const output = await prepared.run(context);
-    return { outcome: 'succeeded', output: jsonSchema.parse(fate.redactor.scrubDeep(output, fate.said)) };
+    return { outcome: 'succeeded', output: jsonSchema.parse(fate.redactor.scrubFinal(output, fate.said)) };
   } catch (thrown) {
     const error = wrap(thrown);
     const reason = fate.stopReason();

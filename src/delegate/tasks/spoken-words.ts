@@ -71,7 +71,7 @@ export class SpokenWords {
     const said = 'taskId' in frame ? this.of(frame) : undefined;
     return withoutSecrets(frame, {
       text: (text) => this.#redactor.scrub(text, said),
-      json: (value) => jsonSchema.parse(this.#redactor.scrubDeep(value, said)),
+      json: (value) => jsonSchema.parse(this.#redactor.scrubFinal(value, said)),
     });
   }
 }
