@@ -260,7 +260,7 @@ function whole(match: string, codePoint: number): readonly Spelling[] | undefine
 }
 
 /** A date with its time reads as bytes, too; but hardly any four of them in a row are characters of a text. */
-const TEXTUAL = /[^\x01-\x08\v\f\x0e-\x1f\x7f]{4}/;
+const TEXTUAL = /(?:\P{Cc}|[\0\s]){4}/u;
 
 /** Whether there is room in it for the shortest value that is looked for. */
 function isTextual(spellings: readonly Spelling[]): boolean {

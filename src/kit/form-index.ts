@@ -1,3 +1,5 @@
+import { MIN_SEARCHED_LENGTH } from './secret-forms.ts';
+
 /** Where a form stands in a text, from `start` to before `end`, and what was said of it. */
 export interface Found<H> {
   readonly start: number;
@@ -9,14 +11,11 @@ export interface Found<H> {
 const FACTOR = 0x0100_0193;
 const OTHER_FACTOR = 0x9e37_79b1;
 
-/** A power of two. A thousand values in twenty forms each leave two thirds of them free. */
-const MARKS = 65_536;
-
 /** Of the second hash: both together fit into the 53 bits of a number. */
 const KEPT_BITS = 21;
 
 /** A text whose parts are hashed in constant time each, once its prefixes have been. */
-export class HashedText {
+class HashedText {
   readonly text: string;
   #prefixes: { readonly one: Int32Array; readonly other: Int32Array } | undefined;
 
@@ -39,33 +38,35 @@ interface Powers {
   readonly other: number;
 }
 
+/** Enough random characters to tell forms apart behind an ending that many share, such as `%3D%3D`. */
+const LONG_ENDING = 12;
+
+/** Of `#marks`, in bits; a power of two. A thousand values in twenty forms each leave three quarters of them free. */
+const MARKS = 65_536;
+
 /**
- * Forms by the hash of their last characters, then by length, then by the hash of the whole. By their first characters
- * it would be a slow search: a thousand JWTs of one issuer begin alike, and they end in their signatures. Where many
- * do end alike, a place in a text costs one look for each length among them, whatever their number.
+ * Forms by their last characters, then by length, then by the hash of the whole. By their first characters it would be
+ * a slow search: a thousand JWTs of one issuer begin alike, and they end in their signatures. Where many do end alike, a
+ * place in a text costs one look for each length among them, whatever their number. Nearly every place costs one bit.
  *
  * No form is kept as a text, so that a thousand long tokens in a dozen forms each stay small. A hash may be hit by
  * something else: that is masked for nothing, once in 2^53 looks. A form itself is never missed.
  */
 export class FormIndex<H> {
-  /** Number of characters hashed; no form is shorter. */
-  readonly #ending: number;
-  readonly #endingPower: number;
-  readonly #byEnding = new Map<number, Map<number, SameLength<H>>>();
-  /** A bit for each hash of an ending that was ever added: a place without one, as nearly all, is passed in a step. */
+  /** A bit for the last characters of each form that was ever added. */
   readonly #marks = new Uint32Array(MARKS / 32);
-
-  constructor(ending: number) {
-    this.#ending = ending;
-    this.#endingPower = power(FACTOR, ending);
-  }
+  /** Forms of fewer characters than a long ending, by their last few. */
+  readonly #short: ByEnding<H> = new Map();
+  /** The others, by the hash of a long ending. */
+  readonly #long: ByEnding<H> = new Map();
 
   add(form: string, holder: H): void {
-    const ending = this.#hashOfEnding(form);
-    const mark = markOf(ending);
+    const recent = recentIn(form);
+    const mark = markOf(recent);
     this.#marks[mark >>> 5] = (this.#marks[mark >>> 5] ?? 0) | (1 << (mark & 31));
-    const byLength = this.#byEnding.get(ending) ?? new Map<number, SameLength<H>>();
-    this.#byEnding.set(ending, byLength);
+    const { byEnding, ending } = this.#placeOf(form, recent);
+    const byLength = byEnding.get(ending) ?? new Map<number, SameLength<H>>();
+    byEnding.set(ending, byLength);
     const same = byLength.get(form.length) ?? {
       powers: { one: power(FACTOR, form.length), other: power(OTHER_FACTOR, form.length) },
       byDigest: new Map<number, readonly H[]>(),
@@ -76,8 +77,8 @@ export class FormIndex<H> {
   }
 
   remove(form: string, holder: H): void {
-    const ending = this.#hashOfEnding(form);
-    const byLength = this.#byEnding.get(ending);
+    const { byEnding, ending } = this.#placeOf(form, recentIn(form));
+    const byLength = byEnding.get(ending);
     const same = byLength?.get(form.length);
     if (byLength === undefined || same === undefined) return;
     const digest = digestOf(form);
@@ -85,34 +86,50 @@ export class FormIndex<H> {
     if (holders.length > 0) same.byDigest.set(digest, holders);
     else same.byDigest.delete(digest);
     if (same.byDigest.size === 0) byLength.delete(form.length);
-    if (byLength.size === 0) this.#byEnding.delete(ending);
+    if (byLength.size === 0) byEnding.delete(ending);
   }
 
   /** Everything that ends at each place, in the order of the places. */
-  *findIn(hashed: HashedText): Generator<Found<H>> {
-    if (this.#byEnding.size === 0) return;
-    const { text } = hashed;
-    const ending = this.#ending;
-    const endingPower = this.#endingPower;
-    const marks = this.#marks;
-    let hash = 0;
-    for (let end = 1; end <= text.length; end += 1) {
-      hash = (Math.imul(hash, FACTOR) + text.charCodeAt(end - 1)) | 0;
-      if (end > ending) hash = (hash - Math.imul(text.charCodeAt(end - 1 - ending), endingPower)) | 0;
-      const mark = markOf(hash);
-      if (((marks[mark >>> 5] ?? 0) & (1 << (mark & 31))) === 0) continue;
-      const byLength = this.#byEnding.get(hash);
-      if (byLength === undefined) continue;
-      for (const [length, { powers, byDigest }] of byLength) {
-        if (length > end) continue;
-        const holders = byDigest.get(hashed.digest(end - length, end, powers));
-        if (holders !== undefined) yield { start: end - length, end, holders };
-      }
+  *findIn(text: string): Generator<Found<H>> {
+    const hashed = new HashedText(text);
+    for (let end = this.#markedFrom(text, 1); end !== undefined; end = this.#markedFrom(text, end + 1)) {
+      yield* endingAt(this.#short.get(recentIn(text, end)), hashed, end);
+      if (end < LONG_ENDING || this.#long.size === 0) continue;
+      yield* endingAt(this.#long.get(hashOf(text, FACTOR, end - LONG_ENDING, end)), hashed, end);
     }
   }
 
-  #hashOfEnding(form: string): number {
-    return hashOf(form.slice(-this.#ending), FACTOR);
+  /** The first place from `end` on at which a form may end. Here nearly all of the time goes: so no generator. */
+  #markedFrom(text: string, end: number): number | undefined {
+    const marks = this.#marks;
+    let recent = recentIn(text, end - 1);
+    for (let place = end; place <= text.length; place += 1) {
+      recent = moved(recent, text.charCodeAt(place - 1));
+      const mark = markOf(recent);
+      if (((marks[mark >>> 5] ?? 0) & (1 << (mark & 31))) !== 0) return place;
+    }
+    return undefined;
+  }
+
+  #placeOf(form: string, recent: number): { byEnding: ByEnding<H>; ending: number } {
+    const { length } = form;
+    if (length < LONG_ENDING) return { byEnding: this.#short, ending: recent };
+    return { byEnding: this.#long, ending: hashOf(form, FACTOR, length - LONG_ENDING, length) };
+  }
+}
+
+type ByEnding<H> = Map<number, Map<number, SameLength<H>>>;
+
+function* endingAt<H>(
+  byLength: ReadonlyMap<number, SameLength<H>> | undefined,
+  hashed: HashedText,
+  end: number,
+): Generator<Found<H>> {
+  if (byLength === undefined) return;
+  for (const [length, { powers, byDigest }] of byLength) {
+    if (length > end) continue;
+    const holders = byDigest.get(hashed.digest(end - length, end, powers));
+    if (holders !== undefined) yield { start: end - length, end, holders };
   }
 }
 
@@ -121,15 +138,29 @@ interface SameLength<H> {
   readonly byDigest: Map<number, readonly H[]>;
 }
 
-/** The high bits of a product: those of a hash itself say little about a short form's first characters. */
-function markOf(hash: number): number {
-  return Math.imul(hash, OTHER_FACTOR) >>> 16;
+/** The last few characters in one number: what came before them is shifted out. */
+function moved(recent: number, char: number): number {
+  return (recent << (32 / MIN_SEARCHED_LENGTH)) ^ char;
+}
+
+/** Of the characters before `end`; fewer where there are not so many. */
+function recentIn(text: string, end = text.length): number {
+  let recent = 0;
+  for (let index = Math.max(0, end - MIN_SEARCHED_LENGTH); index < end; index += 1) {
+    recent = moved(recent, text.charCodeAt(index));
+  }
+  return recent;
+}
+
+/** By the high bits of a product, in which all characters have a part. */
+function markOf(recent: number): number {
+  return Math.imul(recent, OTHER_FACTOR) >>> 16;
 }
 
 /** A polynomial over the characters, because its value moves along a text at two multiplications a step. */
-function hashOf(text: string, factor: number): number {
+function hashOf(text: string, factor: number, start = 0, end = text.length): number {
   let hash = 0;
-  for (let index = 0; index < text.length; index += 1) {
+  for (let index = start; index < end; index += 1) {
     hash = (Math.imul(hash, factor) + text.charCodeAt(index)) | 0;
   }
   return hash;

@@ -1,5 +1,5 @@
 import { readingsOf } from './escapes.ts';
-import { FormIndex, HashedText, type Found } from './form-index.ts';
+import { FormIndex } from './form-index.ts';
 import { formsOf, MIN_SEARCHED_LENGTH, type FormKind } from './secret-forms.ts';
 import { MASK, Secret } from './secret-value.ts';
 
@@ -15,9 +15,6 @@ const MAX_SCRUB_DEPTH = 32;
 /** Of data that is looked at in one piece, in characters, and the readings of it: below every bound of `readingsOf`. */
 const MAX_LENGTH_AT_ONCE = 65_536;
 const MAX_READINGS_AT_ONCE = 12;
-
-/** Enough random characters to tell forms apart behind an ending that many share, such as `%3D%3D`. */
-const LONG_ENDING = 12;
 
 /**
  * Replaces known secret values in any text that leaves: logs, errors, results. It goes by value, not by field
@@ -39,8 +36,7 @@ export class Redactor {
   #learned = 0;
   /** By a value in which nothing was found, how many were known then. */
   readonly #cleanSince = new WeakMap<object, number>();
-  readonly #long = new FormIndex<Holder>(LONG_ENDING);
-  readonly #short = new FormIndex<Holder>(MIN_SEARCHED_LENGTH);
+  readonly #forms = new FormIndex<Holder>();
 
   /**
    * Remembers a value together with the forms in which it is likely to be seen. Returns it as a `Secret`.
@@ -80,7 +76,7 @@ export class Redactor {
     for (const reading of readingsOf(text)) {
       const bound: Range[] = [];
       const free: Range[] = [];
-      for (const { start, end, holders } of this.#findIn(reading.text)) {
+      for (const { start, end, holders } of this.#forms.findIn(reading.text)) {
         const isTelling = (kind: FormKind): boolean =>
           kind === 'encoded' ||
           (!reading.joins && (end - start >= MIN_LOOSE_LENGTH || isWhole(reading.text, start, end)));
@@ -154,7 +150,7 @@ export class Redactor {
   #learn(value: string): Remembered {
     this.#learned += 1;
     const remembered = new Remembered();
-    for (const [form, kind] of formsOf(value)) this.#indexOf(form).add(form, remembered.as[kind]);
+    for (const [form, kind] of formsOf(value)) this.#forms.add(form, remembered.as[kind]);
     return remembered;
   }
 
@@ -165,19 +161,9 @@ export class Redactor {
   #forgetOldest(place: Map<string, Remembered>): void {
     for (const [oldest, remembered] of place) {
       place.delete(oldest);
-      for (const [form, kind] of formsOf(oldest)) this.#indexOf(form).remove(form, remembered.as[kind]);
+      for (const [form, kind] of formsOf(oldest)) this.#forms.remove(form, remembered.as[kind]);
       return;
     }
-  }
-
-  #indexOf(form: string): FormIndex<Holder> {
-    return form.length < LONG_ENDING ? this.#short : this.#long;
-  }
-
-  *#findIn(text: string): Generator<Found<Holder>> {
-    const hashed = new HashedText(text);
-    yield* this.#long.findIn(hashed);
-    yield* this.#short.findIn(hashed);
   }
 
   /**
@@ -192,7 +178,7 @@ export class Redactor {
     let readings = 0;
     for (const { text } of readingsOf(json)) {
       readings += 1;
-      if (readings > MAX_READINGS_AT_ONCE || !this.#findIn(text).next().done) return false;
+      if (readings > MAX_READINGS_AT_ONCE || !this.#forms.findIn(text).next().done) return false;
     }
     return true;
   }
@@ -201,7 +187,7 @@ export class Redactor {
   #rangesIn(text: string, said?: () => string): Range[] {
     const ranges: Range[] = [];
     for (const reading of readingsOf(text)) {
-      for (const { start, end, holders } of this.#findIn(reading.text)) {
+      for (const { start, end, holders } of this.#forms.findIn(reading.text)) {
         const isMeant = ({ kind }: Holder): boolean =>
           kind === 'encoded' || (!reading.joins && (kind === 'plain' || isWhole(reading.text, start, end)));
         if (!holders.some(isMeant)) continue;
@@ -327,7 +313,8 @@ function isWhole(text: string, start: number, end: number): boolean {
 
 /** Whether it is no more than what JSON can say, and says it by itself. */
 function isPlainJson(value: unknown, depth: number): boolean {
-  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+  if (typeof value !== 'object')
+    return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
   if (value === null) return true;
   if (depth === 0) return false;
   if (Array.isArray(value)) return value.every((item) => isPlainJson(item, depth - 1));
