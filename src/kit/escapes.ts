@@ -260,11 +260,12 @@ function whole(match: string, codePoint: number): readonly Spelling[] | undefine
 }
 
 /** A date with its time reads as bytes, too; but hardly any four of them in a row are characters of a text. */
-const TEXTUAL = /(?:\P{Cc}|[\0\s]){4}/u;
+const TEXTUAL = /(?:\P{Cc}|\s){4}/u;
 
-/** Whether there is room in it for the shortest value that is looked for. */
+/** Whether there is room in it for the shortest value that is looked for, also in UTF-16. */
 function isTextual(spellings: readonly Spelling[]): boolean {
-  return TEXTUAL.test(spellings.map(({ meaning }) => meaning).join(''));
+  const text = spellings.map(({ meaning }) => (meaning === '\0' ? '' : meaning)).join('');
+  return TEXTUAL.test(text);
 }
 
 /** Bytes in a row, as UTF-8 where they are that, else one character each. Undefined if a number is no byte. */
