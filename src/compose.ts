@@ -1,6 +1,8 @@
 import { composeConnectors, type ConnectorsOptions } from './compose/connectors.ts';
 import { dialerOf, userAgentOf } from './compose/network.ts';
 import { policyOf } from './compose/policy.ts';
+import { composeWatching } from './compose/watching.ts';
+import { composeTracing } from './compose/tracing.ts';
 import { parseTaskSigningKeys, readTokenFile } from './config/credentials.ts';
 import { labelOf } from './config/leaves.ts';
 import type { Configuration } from './config/load.ts';
@@ -16,7 +18,6 @@ import type { Secret } from './kit/secret.ts';
 import { FileAuditLog } from './observability/audit/audit-log.ts';
 import { auditFolder, auditFolderOf } from './observability/audit/folder.ts';
 import { noAuditLog, type AuditLog } from './observability/audit/trail.ts';
-import { serveHealth } from './observability/health.ts';
 import { PinFile } from './policy/pins.ts';
 import type { Policy } from './policy/policy.ts';
 import { assertSecretsStay } from './policy/secret-bounds.ts';
@@ -24,11 +25,15 @@ import type { Ed25519PublicJwk } from './protocol/enrolment.ts';
 
 export interface ComposeOptions extends Omit<
   ConnectorsOptions,
-  'configuration' | 'policy' | 'delegateId' | 'keptSecretsKey' | 'audit'
+  'configuration' | 'policy' | 'delegateId' | 'keptSecretsKey' | 'audit' | 'metrics'
 > {
   configuration: Configuration;
   enrolmentToken: Secret | undefined;
   stateKey: Secret | undefined;
+  /** Every code that an error of this program can have: only these become labels of metrics. */
+  errorCodes: ReadonlySet<string>;
+  /** Lines of the log that its output did not take since the start. */
+  logLinesLost: () => number;
 }
 
 /** A wired delegate; `[Symbol.asyncDispose]` ends what it stands on, after `run` has ended. */
@@ -63,11 +68,21 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
   const signingKeys = await taskSigningKeysOf(options);
   // There is no identity before the delegate runs, and so none before its first task.
   const keptSecretsKey = deferred<Buffer>();
+  const watching = composeWatching({
+    ...options,
+    policy,
+    delegate: () => delegate,
+    connectors: () => connectors,
+  });
+  const { metrics } = watching;
+  const { traces, name } = configuration;
+  const tracer = await composeTracing({ ...options, traces, name, dialer, metrics, random: Math.random });
   const connectors = composeConnectors({
     ...options,
     policy,
     dialer,
     audit,
+    metrics,
     keptSecretsKey: () => keptSecretsKey.promise,
     delegateId: () => delegate.delegateId,
   });
@@ -97,9 +112,13 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
         key: stateKeyFrom({ ...source, managerUrl: configuration.managerUrl }),
         clock,
         log,
+        onWritten: (tookMs) => metrics.journalWritten(tookMs),
       });
     },
     audit,
+    metrics,
+    eventLoopDelayMs: watching.eventLoopDelayMs,
+    tracer,
     send: managerHttp.send,
     dialer,
     redactor,
@@ -107,11 +126,7 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
     random: Math.random,
     log,
   });
-  const health = await serveHealth({
-    host: configuration.httpHost,
-    port: configuration.httpPort,
-    readiness: () => delegate.readiness(),
-  });
+  const health = await watching.serve();
   return {
     delegate,
     healthUrl: health.url,
@@ -122,6 +137,8 @@ export async function compose(options: ComposeOptions): Promise<ComposedDelegate
         connectors[Symbol.asyncDispose](),
         managerHttp[Symbol.asyncDispose](),
       ]);
+      // Last: how the others end belongs into the traces.
+      await tracer[Symbol.asyncDispose]();
     },
   };
 }

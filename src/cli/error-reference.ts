@@ -16,7 +16,7 @@ import { MANAGER_ERRORS, REFUSAL_ERRORS } from '../manager/errors.ts';
 import { KEY_MATERIAL_ERRORS } from '../oauth/key-material-error.ts';
 import { TOKEN_ERRORS } from '../oauth/token-errors.ts';
 import { AUDIT_ERRORS } from '../observability/audit/errors.ts';
-import { HEALTH_ERRORS } from '../observability/health.ts';
+import { HEALTH_ERRORS } from '../observability/http.ts';
 import { POLICY_ERRORS } from '../policy/errors.ts';
 import { SIGNATURE_ERRORS } from '../protocol/task-signature.ts';
 import { SECRET_ERRORS } from '../secrets/errors.ts';
@@ -44,6 +44,11 @@ export const ERROR_CHAPTERS: readonly Chapter[] = [
   { title: 'Commands and settings', tables: [CONFIGURATION_ERRORS, LOCAL_ERRORS] },
   { title: 'Demonstration and development', tables: [DEVELOPMENT_ERRORS, FAKE_SERVICENOW_ERRORS] },
 ];
+
+/** Every code that an error of this program can have. */
+export const ERROR_CODES: ReadonlySet<string> = new Set(
+  ERROR_CHAPTERS.flatMap(({ tables }) => tables.flatMap((table) => Object.keys(table))),
+);
 
 /** Every code with what happened and what to do, as Markdown: `docs/errors.md`. */
 export function errorReference(): string {

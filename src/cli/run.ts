@@ -2,12 +2,14 @@ import { compose } from '../compose.ts';
 import { readEnvironment, withoutCredentials } from '../config/environment.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { packageVersion } from '../config/version.ts';
+import type { DefineConnector } from '../connectors/connector.ts';
 import { connectors } from '../connectors/index.ts';
 import { DelegateError } from '../kit/errors.ts';
 import { deferred } from '../kit/flow.ts';
 import { Redactor } from '../kit/secret.ts';
 import { systemClock } from '../kit/time.ts';
 import { createLogger } from '../observability/logger.ts';
+import { ERROR_CODES } from './error-reference.ts';
 import { endAnyway, endSoon } from './ending.ts';
 import { guardOutputs, onLastWords } from './outputs.ts';
 import { onStopSignals } from './signals.ts';
@@ -26,23 +28,36 @@ export async function run(args: readonly string[]): Promise<0 | 1> {
   return await runDelegate(args, packageVersion());
 }
 
-/** @param version what the delegate says of itself; only development says anything but its own */
-export async function runDelegate(args: readonly string[], version: string): Promise<0 | 1> {
+/**
+ * @param version what the delegate says of itself; only development says anything but its own
+ * @param offered what it can do; only a measurement takes anything but the table
+ */
+export async function runDelegate(
+  args: readonly string[],
+  version: string,
+  offered: readonly DefineConnector[] = connectors,
+): Promise<0 | 1> {
   try {
-    return await runToTheEnd(args, version);
+    return await runToTheEnd(args, version, offered);
   } finally {
     endSoon();
   }
 }
 
-async function runToTheEnd(args: readonly string[], version: string): Promise<0 | 1> {
+async function runToTheEnd(
+  args: readonly string[],
+  version: string,
+  offered: readonly DefineConnector[],
+): Promise<0 | 1> {
   const environment = readEnvironment();
   const { configuration, enrolmentToken, stateKey, warnings } = loadConfiguration({ args, environment });
   const redactor = new Redactor();
+  let logLinesLost = 0;
   const log = await createLogger({
     level: configuration.logLevel,
     format: configuration.logFormat,
     redactor,
+    onLostLine: () => (logLinesLost += 1),
   });
   // Node would print an unexpected error itself, past the scrubbing.
   onLastWords((error) => {
@@ -63,9 +78,11 @@ async function runToTheEnd(args: readonly string[], version: string): Promise<0 
     configuration,
     enrolmentToken,
     stateKey,
-    connectors,
+    connectors: offered,
     environment: withoutCredentials(environment),
     version,
+    errorCodes: ERROR_CODES,
+    logLinesLost: () => logLinesLost,
     log,
     redactor,
     clock: systemClock,

@@ -9,6 +9,7 @@ import { endsWithin, type Clock } from '../kit/time.ts';
 import { deniedRecord } from '../observability/audit/denied.ts';
 import { noAuditLog, type AuditTrail } from '../observability/audit/trail.ts';
 import type { Logger } from '../observability/logger.ts';
+import { noMetrics, type Metrics } from '../observability/metrics.ts';
 import type { Policy } from '../policy/policy.ts';
 import { withSecretBounds } from '../policy/secret-bounds.ts';
 import { tellingDenials } from '../policy/told-denials.ts';
@@ -36,6 +37,8 @@ export interface ConnectorsOptions {
   lookup?: Lookup;
   /** Left out for what this machine's own user asks for. */
   audit?: AuditTrail;
+  /** Likewise. */
+  metrics?: Metrics;
   /** What kept secrets are encrypted with, from `keptSecretsKeyFrom`; asked for when the first is needed. */
   keptSecretsKey: () => Promise<Buffer>;
   /** As the manager knows it; only there once it is enrolled. */
@@ -46,15 +49,18 @@ export interface ConnectorsOptions {
 export interface WiredConnectors extends AsyncDisposable {
   readonly taskTypes: readonly TaskType[];
   readonly capabilities: readonly string[];
+  /** Systems that connectors leave alone at present. */
+  pausedSystems(): number;
   /** Drops what connectors keep from one task for the next: the manager has revoked this delegate. */
   forget(): void;
 }
 
 /** What tasks need, with or without a manager. */
 export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
-  const { configuration, redactor, version, clock, log, audit = noAuditLog() } = options;
+  const { configuration, redactor, version, clock, log, audit = noAuditLog(), metrics = noMetrics } = options;
   const policy = tellingDenials(withSecretBounds(options.policy, redactor), (denial) => {
     log.warn({ ...denial.details, code: denial.code, why: denial.message }, 'denied by the policy');
+    metrics.policyDenied(denial.code);
     void audit.record(deniedRecord(denial));
   });
   const dialer = options.dialer ?? dialerOf(options);
@@ -82,6 +88,7 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
       clock,
       policy,
       random: Math.random,
+      meter: metrics,
       protect: (value, origins) => redactor.register(value, { origins, issued: true }),
       scrub: (text) => redactor.scrub(text),
       delegate: { id: options.delegateId, name: configuration.name, version },
@@ -101,6 +108,7 @@ export function composeConnectors(options: ConnectorsOptions): WiredConnectors {
   return {
     taskTypes: wired.flatMap((connector) => connector.tasks),
     capabilities: wired.flatMap((connector) => connector.capabilities),
+    pausedSystems: () => wired.reduce((sum, connector) => sum + (connector.pausedSystems?.() ?? 0), 0),
     forget() {
       for (const connector of wired) connector.forget?.();
     },

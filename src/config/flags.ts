@@ -1,6 +1,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { leaves } from './leaves.ts';
 import { CONFIG_FILE_FLAG } from './schema.ts';
+import { meant } from './suggestion.ts';
 
 export interface Flags {
   /** Setting and its text, in the order of the command line; the last of two wins. */
@@ -10,6 +11,8 @@ export interface Flags {
   own: ReadonlyMap<string, string>;
   /** Undefined only with a complaint, or for a command that takes none. */
   operand: string | undefined;
+  /** Every one that was given: more than one only for a command that takes several. */
+  operands: readonly string[];
 }
 
 /** A whole number of seconds has a range. */
@@ -18,8 +21,10 @@ export type FlagKind = 'switch' | 'text' | { readonly leastSeconds: number; read
 /** What one command takes beside settings. */
 export interface CommandFlags {
   readonly flags: Readonly<Record<string, FlagKind>>;
-  /** What the one argument is that belongs to no flag, for complaints. */
-  readonly operand: string;
+  /** What the one argument is that belongs to no flag, for complaints; left out, there is none. */
+  readonly operand?: string;
+  /** Default: that one argument, no more and no less. */
+  readonly operands?: 'any';
 }
 
 /**
@@ -47,7 +52,7 @@ export function readFlags(args: readonly string[], complaints: string[], command
     const flag = known.get(token.name);
     const value = token.value ?? (flag?.kind === 'switch' ? 'true' : undefined);
     if (flag === undefined) {
-      complaints.push(`${token.rawName}: there is no such flag`);
+      complaints.push(`${token.rawName}: there is no such flag${adviceFor(token.name, known)}`);
     } else if (value === undefined) {
       complaints.push(`${token.rawName}: needs a value`);
     } else if (token.inlineValue === false && value.startsWith('-')) {
@@ -65,7 +70,14 @@ export function readFlags(args: readonly string[], complaints: string[], command
     }
   }
   checkOperands(operands, complaints, command);
-  return { settings, configFile, own, operand: operands[0] };
+  return { settings, configFile, own, operand: operands[0], operands };
+}
+
+function adviceFor(name: string, known: ReadonlyMap<string, KnownFlag>): string {
+  const switchedOff = name.startsWith('no-') ? name.slice('no-'.length) : '';
+  const { sets, kind } = known.get(switchedOff) ?? {};
+  if (sets === 'setting' && kind === 'switch') return `; write --${switchedOff}=false`;
+  return meant(name, known.keys(), '--');
 }
 
 type KnownFlag = { readonly kind: FlagKind } & (
@@ -93,8 +105,8 @@ function wrongValue(value: string, kind: FlagKind): string | undefined {
 
 function checkOperands(operands: readonly string[], complaints: string[], command?: CommandFlags): void {
   // What follows a flag that nobody knows is most likely its value.
-  if (complaints.length > 0) return;
-  if (command === undefined) {
+  if (complaints.length > 0 || command?.operands === 'any') return;
+  if (command?.operand === undefined) {
     if (operands.length > 0) {
       complaints.push('There is an argument that belongs to no flag; write --flag=value.');
     }

@@ -2,6 +2,7 @@ import convict from 'convict';
 import { MAX_CAPACITY, MAX_LISTED_TASKS, MAX_TAGS } from '../protocol/limits.ts';
 import { SECRET_PROVIDERS } from './schema.ts';
 import { checkClientCertificates, checkProxyUrl } from './network-formats.ts';
+import { checkCollectorAddress, checkResourceAttributes } from './trace-formats.ts';
 
 const MAX_TEXT_CHARS = 4_096;
 /** What enrolment carries (PROTOCOL.md, section 2.2). */
@@ -58,6 +59,9 @@ export function addFormats(): void {
     validate: checkTags,
   });
   convict.addFormat({ name: 'writable-secrets', coerce: listed, validate: checkWritableSecrets });
+  convict.addFormat({ name: 'ratio', coerce: decimal, validate: checkRatio });
+  convict.addFormat({ name: 'collector-address', validate: checkCollectorAddress });
+  convict.addFormat({ name: 'resource-attributes', coerce: listed, validate: checkResourceAttributes });
   convict.addFormat({ name: 'manager-url', validate: checkManagerUrl });
   convict.addFormat({ name: 'store-address', validate: checkStoreAddress });
   convict.addFormat({
@@ -92,6 +96,16 @@ function checkText(value: unknown, maxChars: number): void {
 
 function wholeNumber(value: unknown): unknown {
   return typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value;
+}
+
+function decimal(value: unknown): unknown {
+  return typeof value === 'string' && /^\d{1,10}(?:\.\d{1,10})?$/.test(value) ? Number(value) : value;
+}
+
+function checkRatio(value: unknown): void {
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) {
+    throw new TypeError('must be a number from 0 to 1, such as 0.1');
+  }
 }
 
 function inRange(value: unknown, least: number, most: number): void {

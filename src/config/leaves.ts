@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { settingsSchema } from './schema.ts';
 
 /** One setting of the schema: what it means, and where it can be given. */
@@ -33,6 +34,18 @@ export function labelOf(key: string): string {
   const variable = leaves().get(key)?.env;
   return variable === undefined ? key : `${key} (${variable})`;
 }
+
+/** What a flag of a setting takes: one of some values, true or false, or any text. */
+export function valuesOf({ format }: Leaf): readonly string[] | undefined {
+  if (format === 'flag') return ['true', 'false'];
+  const read = listedSchema.safeParse(format);
+  return read.success ? read.data.values : undefined;
+}
+
+/** A format made by `oneOf`, which is a function. */
+const listedSchema = z.custom<{ readonly values: readonly string[] }>(
+  (format) => typeof format === 'function' && 'values' in format && Array.isArray(format.values),
+);
 
 /** One line for each setting: key, variable, flag, default, meaning. */
 export function settingsReference(): {

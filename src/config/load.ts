@@ -2,15 +2,23 @@ import { hostname } from 'node:os';
 import { MASK, type Secret } from '../kit/secret.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
 import { readEnrolmentToken, readStateKey, readTaskSigningKeys } from './credentials.ts';
-import { ConfigurationError } from './errors.ts';
+import { throwComplaints } from './errors.ts';
+import type { Flags } from './flags.ts';
 import { labelOf } from './leaves.ts';
 import { ownPlacesOf } from './own-places.ts';
 import { readNetwork, type NetworkConfiguration } from './network.ts';
 import type { LogFormat, LogLevel, Settings } from './schema.ts';
 import { checkSecretStores, secretStoresOf, type SecretStoresConfiguration } from './secret-stores.ts';
-import { readSettings, unknownVariables, type Sources } from './settings.ts';
+import { checkTraces, tracesOf, type TracesConfiguration } from './traces.ts';
+import {
+  readSettings,
+  unknownVariables,
+  type RawSettings,
+  type ReadingOptions,
+  type Sources,
+} from './settings.ts';
 
-export { ConfigurationError } from './errors.ts';
+export { CommandLineError, ConfigurationError } from './errors.ts';
 export { settingsReference } from './leaves.ts';
 export type { Sources } from './settings.ts';
 
@@ -49,6 +57,8 @@ export interface Configuration extends TaskConfiguration {
   httpHost: string;
   httpPort: number;
   taskSigningKeys: readonly Ed25519PublicJwk[] | undefined;
+  /** Undefined: no traces. */
+  traces: TracesConfiguration | undefined;
   requireSignedTasks: boolean;
   /** Paths; undefined: there is none. */
   enrolmentTokenFile: string | undefined;
@@ -63,19 +73,30 @@ export interface LoadedConfiguration {
   enrolmentToken: Secret | undefined;
   /** 32 bytes in base64. */
   stateKey: Secret | undefined;
+  /** What was given beside settings, to a command that takes more than them. */
+  flags: Flags;
   /** Things that are probably mistakes but stop nothing. */
   warnings: readonly string[];
 }
 
+/** How a command reads the settings that takes more than them. */
+type CommandReading = Pick<ReadingOptions, 'command' | 'defaultLogLevel'>;
+
 /** Flags win over the environment, the environment over the file, the file over defaults. */
-export function loadConfiguration(sources: Sources): LoadedConfiguration {
-  const { settings, complaints, isValid } = readSettings(sources);
-  const { environment } = sources;
+export function loadConfiguration(sources: Sources, reading: CommandReading = {}): LoadedConfiguration {
+  return configurationFrom(readSettings(sources, reading), sources);
+}
+
+function configurationFrom(
+  { settings, complaints, commandLineComplaints, isValid, flags }: RawSettings,
+  { environment }: Sources,
+): LoadedConfiguration {
   const warnings = unknownVariables(environment);
   // What the schema can't see, of those settings that it has passed: one report is to hold it all.
   if (isValid('managerUrl', 'allowHttp')) checkManagerTransport(settings, complaints, warnings);
   if (isValid('capacity', 'outbox.maxResults')) checkOutboxHoldsCapacity(settings, complaints);
   checkSecretStores(settings, isValid, complaints);
+  checkTraces(settings, isValid, complaints);
   const network = readNetwork({ settings, complaints, isValid, environment, warnings, forManager: true });
   const enrolmentToken = isValid('enrolmentToken', 'enrolmentTokenFile')
     ? readEnrolmentToken(settings, complaints, warnings)
@@ -84,7 +105,7 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
   const taskSigningKeys = isValid('taskSigningKeysFile')
     ? readTaskSigningKeys(settings.taskSigningKeysFile, complaints)
     : undefined;
-  if (complaints.length > 0) throw new ConfigurationError(complaints);
+  throwComplaints({ commandLine: commandLineComplaints, others: complaints });
 
   return {
     configuration: {
@@ -99,6 +120,7 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
       httpHost: settings.http.host,
       httpPort: settings.http.port,
       taskSigningKeys,
+      traces: tracesOf(settings),
       requireSignedTasks: settings.requireSignedTasks,
       enrolmentTokenFile: orUndefined(settings.enrolmentTokenFile),
       taskSigningKeysFile: orUndefined(settings.taskSigningKeysFile),
@@ -106,6 +128,7 @@ export function loadConfiguration(sources: Sources): LoadedConfiguration {
     },
     enrolmentToken,
     stateKey,
+    flags,
     warnings,
   };
 }
@@ -129,9 +152,13 @@ export function taskConfigurationOf(settings: Settings, network: NetworkConfigur
 }
 
 /** What `run` would work with, secrets masked, as JSON for people. Throws what `loadConfiguration` throws. */
-export function printableSettings(sources: Sources): { text: string; warnings: readonly string[] } {
-  const { configuration, warnings } = loadConfiguration(sources);
-  const { settings } = readSettings(sources);
+export function printableSettings(
+  sources: Sources,
+  reading: CommandReading = {},
+): { text: string; warnings: readonly string[] } {
+  const raw = readSettings(sources, reading);
+  const { configuration, warnings } = configurationFrom(raw, sources);
+  const { settings } = raw;
   const shown = {
     ...settings,
     name: configuration.name,

@@ -1,6 +1,6 @@
 import type { Secret } from '../kit/secret.ts';
 import { readStateKey } from './credentials.ts';
-import { ConfigurationError } from './errors.ts';
+import { ConfigurationError, throwComplaints } from './errors.ts';
 import type { CommandFlags } from './flags.ts';
 import { taskConfigurationOf, type TaskConfiguration } from './load.ts';
 import { readNetwork } from './network.ts';
@@ -17,7 +17,10 @@ export interface LoadedLocalConfiguration {
   stateKey: () => Secret | undefined;
   /** The command's own flags that were given. */
   flags: ReadonlyMap<string, string>;
+  /** '' for a command that takes none. */
   operand: string;
+  /** More than one only for a command that takes several. */
+  operands: readonly string[];
   /** Things that are probably mistakes but stop nothing. */
   warnings: readonly string[];
 }
@@ -44,6 +47,11 @@ const FOR_SERVICE_ALONE: readonly SettingKey[] = [
   'managerPassphraseFile',
   'requireSignedTasks',
   'keyRotationDays',
+  'traces.endpoint',
+  'traces.headersFile',
+  'traces.sampleRatio',
+  'traces.serviceName',
+  'traces.attributes',
 ];
 
 /**
@@ -57,7 +65,7 @@ export function loadLocalConfiguration(
   command: CommandFlags,
   hint: string,
 ): LoadedLocalConfiguration {
-  const { settings, complaints, isValid, flags } = readSettings(sources, {
+  const { settings, complaints, commandLineComplaints, isValid, flags } = readSettings(sources, {
     command,
     unused: FOR_SERVICE_ALONE,
     defaultLogLevel: 'warn',
@@ -66,7 +74,7 @@ export function loadLocalConfiguration(
   const { environment } = sources;
   const warnings = unknownVariables(environment);
   const network = readNetwork({ settings, complaints, isValid, environment, warnings, forManager: false });
-  if (complaints.length > 0 || flags.operand === undefined) throw new ConfigurationError(complaints, hint);
+  throwComplaints({ commandLine: commandLineComplaints, others: complaints }, hint);
   return {
     configuration: taskConfigurationOf(settings, network),
     stateKey: () => {
@@ -76,7 +84,8 @@ export function loadLocalConfiguration(
       return key;
     },
     flags: flags.own,
-    operand: flags.operand,
+    operand: flags.operand ?? '',
+    operands: flags.operands,
     warnings,
   };
 }

@@ -34,7 +34,9 @@ const wholeNumber = (least: number, most: number) =>
 const environmentSchema = z.object({
   MANAGER_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
   MANAGER_HTTP_PORT: wholeNumber(0, 65_535).default(8081),
-  MANAGER_PUBLIC_URL: z.url().optional(),
+  MANAGER_PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an https:// or http:// address' })
+    .optional(),
   MANAGER_API_TOKEN: z.string().min(MIN_API_TOKEN_CHARS, API_TOKEN_TOO_SHORT).optional(),
   MANAGER_API_TOKEN_FILE: z.string().min(1).optional(),
   MANAGER_MIN_RETRY_INTERVAL_MS: wholeNumber(100, 3_600_000).default(10_000),

@@ -21,6 +21,7 @@ export function ownPlacesOf(settings: Settings): readonly string[] {
     settings.managerPrivateKeyFile,
     settings.managerPassphraseFile,
     proxy.credentialsFile,
+    settings.traces.headersFile,
     vault.tokenFile,
     vault.roleIdFile,
     vault.secretIdFile,

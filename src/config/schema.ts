@@ -37,6 +37,13 @@ export interface Settings {
   azure: { vaultUrl: string; authorityHost: string };
   gcp: { project: string; endpoint: string };
   log: { level: LogLevel; format: LogFormat };
+  traces: {
+    endpoint: string;
+    headersFile: string;
+    sampleRatio: number;
+    serviceName: string;
+    attributes: string[];
+  };
   allowHttp: boolean;
   allowLoopback: boolean;
   policyFile: string;
@@ -77,12 +84,14 @@ const KV_VERSIONS = ['detect', 'v1', 'v2'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-function oneOf(values: readonly string[]): (value: unknown) => void {
-  return (value) => {
+/** A format whose values are known beforehand; they are its property, for whoever offers them. */
+function oneOf(values: readonly string[]): ((value: unknown) => void) & { values: readonly string[] } {
+  const check = (value: unknown): void => {
     if (typeof value !== 'string' || !values.includes(value)) {
       throw new TypeError(`must be one of ${values.join(', ')}`);
     }
   };
+  return Object.assign(check, { values });
 }
 
 /**
@@ -373,6 +382,43 @@ export const settingsSchema: Schema<Settings> = {
       default: 'json',
       env: 'DELEGATE_LOG_FORMAT',
       arg: 'log-format',
+    },
+  },
+  traces: {
+    endpoint: {
+      doc: 'Address of a collector for OpenTelemetry traces, OTLP over HTTP, such as http://127.0.0.1:4318; /v1/traces is added where there is no path. Default: no traces.',
+      format: 'collector-address',
+      default: '',
+      env: 'DELEGATE_TRACES_ENDPOINT',
+      arg: 'traces-endpoint',
+    },
+    headersFile: {
+      doc: 'File with headers for the collector, one "Name: value" a line; they may hold a credential. Read again when it changes.',
+      format: 'text',
+      default: '',
+      env: 'DELEGATE_TRACES_HEADERS_FILE',
+      arg: 'traces-headers-file',
+    },
+    sampleRatio: {
+      doc: 'Share of tasks that are traced, from 0 to 1, of those for which the manager has not decided by a traceparent.',
+      format: 'ratio',
+      default: 1,
+      env: 'DELEGATE_TRACES_SAMPLE_RATIO',
+      arg: 'traces-sample-ratio',
+    },
+    serviceName: {
+      doc: 'Name of the service in the traces (service.name).',
+      format: 'needed-text',
+      default: 'servicenow-delegate',
+      env: 'DELEGATE_TRACES_SERVICE_NAME',
+      arg: 'traces-service-name',
+    },
+    attributes: {
+      doc: 'More resource attributes of the traces, as name=value separated by commas, such as deployment.environment.name=production; at most 16.',
+      format: 'resource-attributes',
+      default: [],
+      env: 'DELEGATE_TRACES_ATTRIBUTES',
+      arg: 'traces-attributes',
     },
   },
   allowHttp: {

@@ -3,6 +3,7 @@ import { readSettingsFile } from './file.ts';
 import { readFlags, type CommandFlags, type Flags } from './flags.ts';
 import { addFormats } from './formats.ts';
 import { labelOf, leaves } from './leaves.ts';
+import { nearestWord } from './suggestion.ts';
 import { CONFIG_FILE_VARIABLE, settingsSchema, type LogLevel, type Settings } from './schema.ts';
 
 addFormats();
@@ -23,7 +24,10 @@ export type SettingKey = {
 export interface RawSettings {
   /** Of the types that they claim to have only where they are valid. */
   settings: Settings;
+  /** Of files and variables, and of the values of flags. */
   complaints: string[];
+  /** Of flags and arguments that are none. */
+  commandLineComplaints: readonly string[];
   isValid: (...keys: SettingKey[]) => boolean;
   flags: Flags;
 }
@@ -41,7 +45,8 @@ export interface ReadingOptions {
 export function readSettings(sources: Sources, options: ReadingOptions = {}): RawSettings {
   const { command, unused = [], defaultLogLevel } = options;
   const complaints: string[] = [];
-  const flags = readFlags(sources.args, complaints, command);
+  const commandLineComplaints: string[] = [];
+  const flags = readFlags(sources.args, commandLineComplaints, command);
   const file = flags.configFile ?? sources.environment[CONFIG_FILE_VARIABLE] ?? '';
   const config = convict(settingsSchema, { env: definedOnly(sources.environment), args: [] });
   // Loading a file applies the environment once more, on top of it.
@@ -56,6 +61,7 @@ export function readSettings(sources: Sources, options: ReadingOptions = {}): Ra
   return {
     settings: config.getProperties(),
     complaints,
+    commandLineComplaints,
     isValid: (...keys) => !keys.some((key) => invalid.has(key)),
     flags,
   };
@@ -63,12 +69,19 @@ export function readSettings(sources: Sources, options: ReadingOptions = {}): Ra
 
 /** A misspelt variable would be ignored in silence. Only warned about: Kubernetes injects names of its own. */
 export function unknownVariables(environment: Sources['environment']): string[] {
-  const known = new Set([CONFIG_FILE_VARIABLE, ...Array.from(leaves().values(), (leaf) => leaf.env)]);
+  const known = new Set([
+    CONFIG_FILE_VARIABLE,
+    ...Array.from(leaves().values()).flatMap(({ env }) => env ?? []),
+  ]);
   return Object.keys(environment)
     .filter(
       (name) => name.startsWith('DELEGATE_') && !name.startsWith('DELEGATE_SECRET_') && !known.has(name),
     )
-    .map((name) => `${name} is not a setting of this delegate; it is ignored.`);
+    .map((name) => {
+      const nearest = nearestWord(name, known);
+      const advice = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
+      return `${name} is not a setting of this delegate; it is ignored.${advice}`;
+    });
 }
 
 /**

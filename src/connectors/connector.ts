@@ -3,6 +3,8 @@ import { errorsOf, type ErrorKinds } from '../kit/errors.ts';
 import type { ConnectionFacts, HttpSend } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import type { Clock } from '../kit/time.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { TaskTrace } from '../observability/tracing/tracer.ts';
 import type { TaskAsk } from '../policy/policy.ts';
 import type { TaskEffect } from '../protocol/messages.ts';
 import type { SecretUse } from '../secrets/resolver.ts';
@@ -31,6 +33,8 @@ export interface TaskContext {
    * @param origins where it may be sent from here
    */
   usedSecret(name: string, origins: readonly string[]): void;
+  /** Where requests go out through, and where what takes long is shown to whoever follows the task. */
+  readonly trace: TaskTrace;
 }
 
 export interface TaskLog {
@@ -47,12 +51,16 @@ export interface ConnectorDeps {
   readonly clock: Clock;
   readonly policy: PolicyPort;
   readonly random: () => number;
+  /** For the delegate's metrics: to be told of each request to the customer's system, and of each token exchange. */
+  readonly meter: ConnectorMeter;
   /** Registers a derived secret (token, assertion): scrubbed wherever it turns up, and sent to these origins alone. */
   readonly protect: (value: string, origins: readonly string[]) => Secret;
   /** The text without any registered secret. Goes before every cut: half a secret is not found any more. */
   readonly scrub: (text: string) => string;
   readonly delegate: { readonly id: () => string; readonly name: string; readonly version: string };
 }
+
+export type ConnectorMeter = Pick<Metrics, 'instanceAnswered' | 'tokenRequested'>;
 
 export interface HttpPort {
   readonly send: HttpSend;
@@ -222,6 +230,8 @@ export interface Connector {
   readonly tasks: readonly TaskType[];
   /** Drops what was got by a task and is kept for the next, such as tokens. For one that keeps something. */
   readonly forget?: () => void;
+  /** Systems that it leaves alone at present, since they are busy or do not answer. For one that does so. */
+  readonly pausedSystems?: () => number;
   /** Resolves when all that was begun has ended, so that what lies below may end. For one that outlives its tasks. */
   readonly [Symbol.asyncDispose]?: () => Promise<void>;
 }

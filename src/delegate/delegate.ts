@@ -7,14 +7,18 @@ import type { Clock } from '../kit/time.ts';
 import type { AuditLog } from '../observability/audit/trail.ts';
 import type { Readiness } from '../observability/health.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { DelegateState } from '../observability/status.ts';
+import type { Tracer } from '../observability/tracing/tracer.ts';
 import type { Ed25519PublicJwk } from '../protocol/enrolment.ts';
-import type { DelegateIdentity, Hello } from '../protocol/messages.ts';
+import type { DelegateIdentity, Heartbeat, Hello } from '../protocol/messages.ts';
 import { runConnectionLoop } from './connection/connection-loop.ts';
+import { ConnectionWatch } from './connection/connection-watch.ts';
 import { Credentials, type EnrolmentToken } from './connection/credentials.ts';
 import { KeyRotation } from './connection/key-rotation.ts';
 import { MANAGER_REFUSAL_ERRORS } from './errors.ts';
 import { abortWork, finishLastWork } from './last-work.ts';
-import { LoadMeter } from './load-meter.ts';
+import { snapshotOf } from './snapshot.ts';
 import type { Identity } from './state/identity.ts';
 import { rotationRequest } from './state/rotation-request.ts';
 import type { Journal } from './journal/journal.ts';
@@ -31,7 +35,7 @@ import { Workload } from './tasks/workload.ts';
  *                                             └───────────┘
  *   failed: trying again can't help. No enrolment token, an unusable state folder, an identity that another has.
  */
-export type Phase = 'starting' | 'enrolling' | 'connecting' | 'ready' | 'draining' | 'stopped' | 'failed';
+export type Phase = DelegateState['phase']['is'];
 
 export interface DelegateOptions {
   managerUrl: string;
@@ -61,6 +65,10 @@ export interface DelegateOptions {
   openJournal: (identity: Identity) => Promise<Journal>;
   /** Opened once the state folder is this process's own, and closed by `run`. */
   audit: AuditLog;
+  metrics: Metrics;
+  /** How late the event loop is at present, on an average. */
+  eventLoopDelayMs: () => number;
+  tracer: Tracer;
   /** For enrolment; tasks have their own client with their own rules. */
   send: HttpSend;
   /** For the connection to the manager. */
@@ -76,8 +84,9 @@ export class Delegate {
   readonly #options: DelegateOptions;
   readonly #workload: Workload;
   readonly #end = new AbortController();
-  readonly #meter = new LoadMeter();
+  readonly #watch: ConnectionWatch;
   #phase: Phase = 'starting';
+  #phaseSince: number;
   readonly #credentials: Credentials;
   readonly #keyRotation: KeyRotation;
   #session: Session | undefined;
@@ -87,6 +96,8 @@ export class Delegate {
 
   constructor(options: DelegateOptions) {
     this.#options = options;
+    this.#phaseSince = options.clock.now();
+    this.#watch = new ConnectionWatch(options);
     this.#workload = new Workload({
       taskTypes: options.taskTypes,
       capacity: options.capacity,
@@ -94,6 +105,8 @@ export class Delegate {
       clock: options.clock,
       log: options.log,
       audit: options.audit,
+      metrics: options.metrics,
+      tracer: options.tracer,
       redactor: options.redactor,
       identity: () => this.#describe(),
       signatureRules: () => this.#signatureRules(),
@@ -121,27 +134,32 @@ export class Delegate {
   }
 
   readiness(): Readiness {
-    const phase = this.#phase;
-    if (phase === 'draining') return { ready: false, phase, reason: 'the delegate is leaving' };
-    if (this.#isRevoked) return { ready: false, phase, reason: 'the manager has revoked this delegate' };
-    if (phase !== 'ready') return { ready: false, phase, reason: 'no session with the manager' };
-    if (this.#session?.healthy !== true) {
-      return { ready: false, phase, reason: 'the manager does not acknowledge heartbeats' };
-    }
-    switch (this.#workload.unwritable) {
-      case 'journal':
-        return { ready: false, phase, reason: 'the journal cannot be written' };
-      case 'audit log':
-        return { ready: false, phase, reason: 'the audit log cannot be written' };
-      case undefined:
-        return { ready: true, phase };
-    }
+    const { phase, readiness } = this.snapshot();
+    const { ready, reason, checks } = readiness;
+    return { ready, phase: phase.is, ...(reason === null ? {} : { reason }), checks };
+  }
+
+  /** The state as it is now, for whoever watches. */
+  snapshot(): DelegateState {
+    const { managerUrl, capacity, clock } = this.#options;
+    // One that has ended is kept until the next, where a move to that is under way.
+    const session = this.#session?.isOpen === true ? this.#session : undefined;
+    return snapshotOf({
+      phase: this.#phase,
+      phaseSince: this.#phaseSince,
+      isRevoked: this.#isRevoked,
+      managerUrl,
+      session,
+      watch: this.#watch,
+      credentials: this.#credentials,
+      workload: this.#workload,
+      capacity,
+      clock,
+    });
   }
 
   /** Runs until `stop` or a failure that trying again can't mend. */
   async run(): Promise<void> {
-    using meter = this.#meter;
-    meter.begin();
     try {
       await this.#runInStateFolder();
     } catch (thrown) {
@@ -183,6 +201,8 @@ export class Delegate {
         onNotAuthenticated: (next) => this.#credentials.refused(next),
         onRevoked: () => this.#onRevoked(),
         onSession: (session) => this.#onSession(session),
+        onFailure: (failure) => this.#watch.failed(failure),
+        onWait: (ms) => this.#watch.waiting(ms),
         clock,
         random,
         log,
@@ -232,6 +252,7 @@ export class Delegate {
   async #open(signal: AbortSignal): Promise<Session> {
     const { managerUrl, dialer, clock, log, version, audit } = this.#options;
     const credentials = this.#credentials;
+    this.#watch.attempting();
     if (credentials.mustEnrol) {
       this.#setPhase('enrolling');
       const delegateId = await credentials.enrol(signal);
@@ -254,9 +275,10 @@ export class Delegate {
       workload: this.#workload,
       clock,
       log,
+      metrics: this.#options.metrics,
       signal,
       hello: () => this.#hello(),
-      load: () => this.#meter.read(this.#workload.running().length),
+      load: () => this.#load(),
       taskSigningKeys: (signed) => this.#onTaskSigningKeys(signed),
     });
   }
@@ -268,6 +290,7 @@ export class Delegate {
     this.#isRevoked = false;
     this.#credentials.accepted();
     this.#keyRotation.begin();
+    this.#watch.opened(session);
     void this.#audit(session);
     if (this.#phase === 'draining') session.announceDraining('the delegate is leaving');
   }
@@ -323,6 +346,16 @@ export class Delegate {
     };
   }
 
+  #load(): Heartbeat['load'] {
+    return {
+      running: this.#workload.running().length,
+      // A task starts as soon as it is accepted: credit never exceeds the free slots.
+      queued: 0,
+      eventLoopDelayMs: Math.round(this.#options.eventLoopDelayMs()),
+      rssBytes: process.memoryUsage.rss(),
+    };
+  }
+
   #describe(): DelegateIdentity {
     const { name, version } = this.#options;
     const { instanceId } = this.#credentials.identity;
@@ -343,6 +376,7 @@ export class Delegate {
     if (this.#phase === 'failed' || phase === this.#phase || (isLast(this.#phase) && !isLast(phase))) return;
     this.#options.log.info({ from: this.#phase, to: phase }, 'phase');
     this.#phase = phase;
+    this.#phaseSince = this.#options.clock.now();
   }
 }
 

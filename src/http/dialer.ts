@@ -4,6 +4,7 @@ import { untilAborted } from '../kit/flow.ts';
 import { bareHostname } from '../kit/http-exchange.ts';
 import type { Secret } from '../kit/secret.ts';
 import { portOf, type Proxies, type Proxy } from './proxies.ts';
+import { shownCertificates, type ShownCertificates } from './shown-certificates.ts';
 import { codedError, connectTcp, startTls, systemLookup, type Lookup } from './sockets.ts';
 import { proxyError, transportError } from './transport-error.ts';
 import type { Trust } from './trust.ts';
@@ -60,15 +61,9 @@ export class Dialer {
     signal.addEventListener('abort', onAbort, { once: true });
     const overdue = setTimeout(() => attempt.abort(codedError('ETIMEDOUT', 'took too long')), withinMs);
     try {
-      const hostname = bareHostname(url);
-      if (isIP(hostname) !== 0) request.guardAddress(hostname);
-      const proxy = this.#proxies.for(url);
-      const socket =
-        proxy === undefined
-          ? await openDirect(request, attempt.signal)
-          : await this.#openThrough(proxy, url, attempt.signal);
+      const { socket, proxy } = await this.#openBelowTls(request, attempt.signal);
       const secured = url.protocol === 'https:' ? await this.#secure(socket, url, attempt.signal) : socket;
-      return { socket: secured, proxy: proxy?.url.host };
+      return { socket: secured, proxy };
     } catch (thrown) {
       signal.throwIfAborted();
       throw transportError(thrown, url);
@@ -76,6 +71,31 @@ export class Dialer {
       clearTimeout(overdue);
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /**
+   * What a server shows when TLS is begun with it on the way that `open` takes: for a person, who is to see why it is not
+   * believed. Nothing is sent to it, and no client certificate is shown. Rejects as `open` does.
+   */
+  async lookAtCertificates({ url, signal, ...request }: DialRequest): Promise<ShownCertificates> {
+    try {
+      // That of no origin: a client certificate belongs to one.
+      const secureContext = await untilAborted(this.#trust.contextFor(''), signal);
+      const { socket } = await this.#openBelowTls({ url, signal, ...request }, signal);
+      return await shownCertificates(socket, { hostname: bareHostname(url), secureContext }, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw transportError(thrown, url);
+    }
+  }
+
+  async #openBelowTls(request: DialRequest, signal: AbortSignal): Promise<Dialled> {
+    const { url } = request;
+    const hostname = bareHostname(url);
+    if (isIP(hostname) !== 0) request.guardAddress(hostname);
+    const proxy = this.#proxies.for(url);
+    if (proxy === undefined) return { socket: await openDirect(request, signal), proxy: undefined };
+    return { socket: await this.#openThrough(proxy, url, signal), proxy: proxy.url.host };
   }
 
   async #secure(socket: Socket, url: URL, signal: AbortSignal): Promise<Socket> {

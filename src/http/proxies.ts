@@ -42,6 +42,18 @@ export interface Proxy {
   credentials(options?: { now?: boolean }): Promise<Secret | undefined>;
 }
 
+/**
+ * Why a connection takes its way: the policy says so, the settings name a proxy or none, the settings make an exception
+ * (`NO_PROXY`), or no proxy leads to where it goes (`isNearby`).
+ */
+export type WayReason = 'policy' | 'settings' | 'no-proxy-set' | 'exception' | 'nearby';
+
+export interface Way {
+  /** Undefined: straight to the host. */
+  readonly proxy: Proxy | undefined;
+  readonly because: WayReason;
+}
+
 /** Which way a connection takes. */
 export class Proxies {
   readonly #options: ProxiesOptions;
@@ -75,14 +87,22 @@ export class Proxies {
 
   /** Undefined: straight to the host. */
   for(target: URL): Proxy | undefined {
+    return this.wayTo(target).proxy;
+  }
+
+  /** The same, with the reason. */
+  wayTo(target: URL): Way {
     const decided = this.#options.proxyFor(target.origin);
-    if (decided === 'direct') return undefined;
-    if (decided !== undefined) return this.#at(new URL(decided));
+    if (decided === 'direct') return { proxy: undefined, because: 'policy' };
+    if (decided !== undefined) return { proxy: this.#at(new URL(decided)), because: 'policy' };
     const setting = target.protocol === 'https:' ? this.#options.https : this.#options.http;
     const hostname = bareHostname(target);
-    if (setting === undefined || isNearby(hostname)) return undefined;
-    if (isBypassed(this.#bypass, { hostname, port: portOf(target) })) return undefined;
-    return this.#at(setting.url);
+    if (setting === undefined) return { proxy: undefined, because: 'no-proxy-set' };
+    if (isNearby(hostname)) return { proxy: undefined, because: 'nearby' };
+    if (isBypassed(this.#bypass, { hostname, port: portOf(target) })) {
+      return { proxy: undefined, because: 'exception' };
+    }
+    return { proxy: this.#at(setting.url), because: 'settings' };
   }
 
   /** Credentials belong to the proxies that the settings name; another one of the policy's gets none of them. */

@@ -16,6 +16,8 @@ export interface LogOutputOptions {
   readonly write: (bytes: Uint8Array) => number;
   /** Called when all that waited is out, and before any other line is taken. It may write. */
   readonly onLost: (lines: number) => void;
+  /** Called for each line at the moment that it is lost. It must not write. */
+  readonly onLostLine?: () => void;
 }
 
 /**
@@ -30,6 +32,7 @@ export interface LogOutputOptions {
 export class LogOutput {
   readonly #write: LogOutputOptions['write'];
   readonly #onLost: LogOutputOptions['onLost'];
+  readonly #onLostLine: LogOutputOptions['onLostLine'];
   /** The first may be the rest of a line. */
   readonly #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -37,19 +40,24 @@ export class LogOutput {
   #state: 'open' | 'no-room' | 'failing' | 'gone' = 'open';
   #again: NodeJS.Timeout | undefined;
 
-  constructor({ write, onLost }: LogOutputOptions) {
+  constructor({ write, onLost, onLostLine }: LogOutputOptions) {
     this.#write = write;
     this.#onLost = onLost;
+    this.#onLostLine = onLostLine;
   }
 
   /** Never throws. */
   write(line: string): void {
     this.#writeWaiting();
-    if (this.#state === 'gone') return;
+    if (this.#state === 'gone') {
+      this.#onLostLine?.();
+      return;
+    }
     const bytes = Buffer.from(line);
     const isStuck = this.#waiting.length > 0;
     if (isStuck && (this.#lostLines > 0 || this.#waitingBytes + bytes.length > MAX_WAITING_BYTES)) {
       this.#lostLines += 1;
+      this.#onLostLine?.();
       return;
     }
     this.#waiting.push(bytes);
@@ -94,7 +102,7 @@ export class LogOutput {
     if (code === 'EPIPE') {
       // No reader can come back to a broken pipe; what runs goes on without its log.
       this.#state = 'gone';
-      this.#waiting.length = 0;
+      for (const _line of this.#waiting.splice(0)) this.#onLostLine?.();
       return;
     }
     this.#state = NO_ROOM.has(code) ? 'no-room' : 'failing';

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { pino, type DestinationStream, type Logger } from 'pino';
 import type { Redactor } from '../kit/secret.ts';
-import { LogOutput } from './log-output.ts';
+import { LogOutput, type LogOutputOptions } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
@@ -11,6 +11,8 @@ export interface LoggerOptions {
   redactor: Redactor;
   /** Takes whole lines; standard output unless a test listens. */
   destination?: DestinationStream;
+  /** Called for each line that standard output did not take. It must not log. */
+  onLostLine?: () => void;
 }
 
 /**
@@ -24,7 +26,10 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
   const layOut = options.format === 'pretty' ? await prettyPrinter(redactor) : (line: string) => line;
   const output: LogDestination =
     options.destination ??
-    standardOutput((lostLines) => log.error({ lostLines }, 'log lines were lost: the output took none'));
+    standardOutput({
+      onLost: (lostLines) => log.error({ lostLines }, 'log lines were lost: the output took none'),
+      ...(options.onLostLine === undefined ? {} : { onLostLine: options.onLostLine }),
+    });
   const scrubbing: LogDestination = {
     write: (line) => output.write(layOut(scrubbedLine(line, redactor))),
     flushSync: () => output.flushSync?.(),
@@ -48,10 +53,10 @@ interface LogDestination extends DestinationStream {
   flushSync?(): void;
 }
 
-function standardOutput(onLost: (lines: number) => void): LogDestination {
+function standardOutput(told: Pick<LogOutputOptions, 'onLost' | 'onLostLine'>): LogDestination {
   // Not a bare 1: the stream, once it is made, has set a pipe to refuse what has no room, where it would block.
   const { fd } = process.stdout;
-  const output = new LogOutput({ write: (bytes) => writeSync(fd, bytes), onLost });
+  const output = new LogOutput({ write: (bytes) => writeSync(fd, bytes), ...told });
   process.once('exit', () => output.flushSync());
   return output;
 }

@@ -15,9 +15,15 @@ const SYSTEM_TABLE = /^sys_/;
  * What the owner of a valid policy may not have meant.
  *
  * @param knownTasks what this version can do
+ * @param allowLoopback it is known to be allowed, and plain http on this machine is meant
  */
-export function remarksOn(document: PolicyDocument, knownTasks: readonly string[]): Remark[] {
+export function remarksOn(
+  document: PolicyDocument,
+  knownTasks: readonly string[],
+  { allowLoopback }: { readonly allowLoopback: boolean } = { allowLoopback: false },
+): Remark[] {
   return [
+    ...(allowLoopback ? [] : ofPlainHttp(document)),
     ...ofInstances(document, knownTasks),
     ...ofTokenServers(document),
     ...ofSecrets(document),
@@ -35,13 +41,12 @@ export function remarksOn(document: PolicyDocument, knownTasks: readonly string[
 
 function ofInstances({ instances }: PolicyDocument, knownTasks: readonly string[]): Remark[] {
   if (instances.length === 0) return [{ path: 'instances', message: 'there is none: every task is refused' }];
-  return instances.flatMap(({ url, tasks, tables }, at) => {
+  return instances.flatMap(({ tasks, tables }, at) => {
     const path = `instances[${at}]`;
     const unknown = tasks.filter((task) => !knownTasks.includes(task));
     const system = tables.filter((table) => SYSTEM_TABLE.test(table));
     const readsNothing = tables.length === 0 && tasks.some((task) => !Object.hasOwn(IMPLIED_TABLES, task));
     return [
-      ...plainHttp(path, url),
       ...(tasks.length === 0 ? [{ path, message: 'it has no tasks, so that nothing is done there' }] : []),
       ...unknown.map((task) => ({ path, message: `this version knows no task ${task}` })),
       ...system.map((table) => ({
@@ -59,7 +64,6 @@ function ofTokenServers({ tokenServers, instances }: PolicyDocument): Remark[] {
     const path = `tokenServers[${at}]`;
     const isOrigin = new URL(url).origin === url;
     return [
-      ...plainHttp(path, url),
       ...(used.has(url) ? [] : [{ path, message: 'no instance names it, so that nobody gets tokens there' }]),
       ...(isOrigin
         ? [
@@ -90,8 +94,18 @@ function ofSecrets({ secrets, instances, tokenServers }: PolicyDocument): Remark
   });
 }
 
-function plainHttp(path: string, url: string): Remark[] {
-  return url.startsWith('http:')
-    ? [{ path, message: 'plain http: only with DELEGATE_ALLOW_LOOPBACK, and only for development' }]
-    : [];
+/** The file can have it for loopback alone. */
+function ofPlainHttp({ instances, tokenServers }: PolicyDocument): Remark[] {
+  return Object.entries({ instances, tokenServers }).flatMap(([section, entries]) =>
+    entries.flatMap(({ url }, at) =>
+      url.startsWith('http:')
+        ? [
+            {
+              path: `${section}[${at}]`,
+              message: 'plain http: only with DELEGATE_ALLOW_LOOPBACK, and only for development',
+            },
+          ]
+        : [],
+    ),
+  );
 }

@@ -66,7 +66,7 @@ export async function loadClient<T>(packageName: string, load: () => Promise<T>)
       'secret-provider-missing',
       `The client library ${packageName} is not installed with this delegate.`,
       {
-        hint: `Install it beside the delegate (npm install ${packageName}), or use an image that was built with the optional packages.`,
+        hint: `Use an image or a bundle that was built with it (CLOUD_CLIENTS=include); a delegate that runs from its packages takes it beside them: npm install ${packageName}.`,
         details: { package: packageName },
         cause: thrown,
       },

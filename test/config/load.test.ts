@@ -190,7 +190,7 @@ describe('a variable that is no setting', () => {
   it('is warned about, and stops nothing', () => {
     const environment = { DELEGATE_CAPACTIY: '3', DELEGATE_SECRET_CAPACTIY: 'x', PATH: '/bin' };
     expect(load({ environment }).warnings).to.deep.equal([
-      'DELEGATE_CAPACTIY is not a setting of this delegate; it is ignored.',
+      'DELEGATE_CAPACTIY is not a setting of this delegate; it is ignored. Did you mean DELEGATE_CAPACITY?',
     ]);
   });
 

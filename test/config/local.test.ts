@@ -81,7 +81,7 @@ describe('the configuration of a local command', () => {
     expect(complaintsOf(() => load(args, environment))).to.have.members([
       '--wait: must be a whole number of seconds from 10 to 3600',
       '--ticket: must not be empty',
-      '--jsno: there is no such flag',
+      '--jsno: there is no such flag; did you mean --json?',
       '--secrets-dir: needs a value',
       'log.level (DELEGATE_LOG_LEVEL): must be one of trace, debug, info, warn, error, fatal',
       'allowLoopback (DELEGATE_ALLOW_LOOPBACK): must be true or false',
@@ -99,7 +99,7 @@ describe('the configuration of a local command', () => {
 
   it('warns of a variable that is no setting', () => {
     expect(load(['c'], { DELEGATE_SECRETS_DRI: 'x' }).warnings).to.deep.equal([
-      'DELEGATE_SECRETS_DRI is not a setting of this delegate; it is ignored.',
+      'DELEGATE_SECRETS_DRI is not a setting of this delegate; it is ignored. Did you mean DELEGATE_SECRETS_DIR?',
     ]);
   });
 });

@@ -348,6 +348,9 @@ describe('a move to another node', () => {
     await until('the move was tried', () => manager.connectTokens.length >= 3);
     old.close(1001);
     await until('it is not ready', () => !delegate.readiness().ready);
+    expect(delegate.readiness().reason).to.equal('no session with the manager');
+    expect(delegate.snapshot().manager.session).to.equal(null);
+    await until('it says that it has none', () => delegate.phase === 'connecting');
     manager.script.upgrade = 'accept';
     await manager.nextSession();
     expect(delegate.readiness().ready).to.equal(true);

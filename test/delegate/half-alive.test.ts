@@ -1,5 +1,7 @@
 import { expect } from 'chai';
-import { serveHealth, type HealthServer } from '../../src/observability/health.ts';
+import { healthRoutes } from '../../src/observability/health.ts';
+import { servePages, type PageServer } from '../../src/observability/http.ts';
+import { LoopDelay } from '../../src/observability/loop-delay.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { turn, until } from '../support/until.ts';
@@ -70,7 +72,7 @@ describe('an assign in the very tick in which the task before ends', () => {
 
 describe('a delegate', () => {
   const start = delegatesUnderTest();
-  let health: HealthServer | undefined;
+  let health: PageServer | undefined;
   afterEach(async () => {
     await health?.[Symbol.asyncDispose]();
     health = undefined;
@@ -80,7 +82,12 @@ describe('a delegate', () => {
   it('whose manager is down for an hour lives on, is not ready, is not restarted, and recovers', async () => {
     const clock = new ManualClock();
     const { manager, delegate, log } = await start({ clock, random: () => 0.5 });
-    const serving = await serveHealth({ host: '127.0.0.1', port: 0, readiness: () => delegate.readiness() });
+    const serving = await servePages({
+      host: '127.0.0.1',
+      port: 0,
+      routes: healthRoutes({ readiness: () => delegate.readiness(), loopDelay: new LoopDelay() }),
+      onFailure: () => {},
+    });
     health = serving;
     const statuses = async (): Promise<number[]> => {
       const answers = await Promise.all(['/livez', '/readyz'].map((path) => fetch(serving.url + path)));

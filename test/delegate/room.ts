@@ -3,6 +3,8 @@ import type { Journal } from '../../src/delegate/journal/journal.ts';
 import { Session } from '../../src/delegate/connection/session.ts';
 import { Workload, type WorkloadOptions } from '../../src/delegate/tasks/workload.ts';
 import { Redactor } from '../../src/kit/secret.ts';
+import { noMetrics } from '../../src/observability/metrics.ts';
+import { tracingOff } from '../../src/observability/tracing/tracer.ts';
 import type { DelegateIdentity, Hello, Welcome } from '../../src/protocol/messages.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryAudit } from '../support/memory-audit.ts';
@@ -45,6 +47,8 @@ export class Room {
       clock: this.clock,
       log: this.log,
       audit: memoryAudit(),
+      metrics: noMetrics,
+      tracer: tracingOff,
       redactor: new Redactor(),
       identity: () => IDENTITY,
       signatureRules: () => Promise.resolve({ keys: [], required: false, delegateId: IDENTITY.id }),
@@ -61,6 +65,7 @@ export class Room {
       workload,
       clock,
       log,
+      metrics: noMetrics,
       signal: this.abort.signal,
       hello: () => this.#hello(),
       taskSigningKeys: () => Promise.resolve(),

@@ -86,6 +86,8 @@ describe("the task-signing keys in the operator's file", () => {
     const destination = { write: (line: string) => void lines.push(line) };
     const log = await createLogger({ level: 'info', format: 'json', redactor, destination });
     await using composed = await compose({
+      errorCodes: new Set(),
+      logLinesLost: () => 0,
       configuration,
       enrolmentToken,
       stateKey,

@@ -44,7 +44,7 @@ describe('the way of a task', () => {
     expect(result).to.deep.include({ ...REF, outcome: 'succeeded', output: { n: 1 } });
     expect(result.delegate).to.include({ id: 'dlg-1', name: 'eu-1', version: '26.11.90100' });
     expect((await connection.next('credit')).granted).to.equal(5);
-    expect(delegate.readiness()).to.deep.equal({ ready: true, phase: 'ready' });
+    expect(delegate.readiness()).to.include({ ready: true, phase: 'ready' });
   });
 
   it('keeps its result across five cuts, and delivers it once connected', async () => {

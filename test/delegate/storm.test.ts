@@ -150,6 +150,8 @@ class Herd implements AsyncDisposable {
         onSession: () => {},
         onNotAuthenticated: () => {},
         onRevoked: () => {},
+        onFailure: () => {},
+        onWait: () => {},
         clock,
         random,
         log: SILENT,

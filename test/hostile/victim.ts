@@ -93,6 +93,8 @@ export class Victim implements AsyncDisposable {
       destination: { write: (line) => void this.#logged.push(line) },
     });
     this.#composed = await compose({
+      errorCodes: new Set(),
+      logLinesLost: () => 0,
       configuration,
       enrolmentToken,
       stateKey,

@@ -51,6 +51,26 @@ describe('the output of the log', () => {
     used.push({ log, output });
     return log;
   };
+  it('tells of each line at the moment that it is lost, also when no reader comes back', () => {
+    const output = new Output(0);
+    let lost = 0;
+    const log = new LogOutput({
+      write: (bytes) => output.write(bytes),
+      onLost: () => {},
+      onLostLine: () => (lost += 1),
+    });
+    used.push({ log, output });
+    for (const name of ['a', 'b', 'c', 'd']) log.write(longLine(name));
+    expect(lost).to.equal(0);
+    log.write('one too many\n');
+    log.write('another\n');
+    expect(lost).to.equal(2);
+    output.code = 'EPIPE';
+    log.write('into a broken pipe\n');
+    log.write('and after it\n');
+    expect(lost).to.equal(8);
+  });
+
   // Until it is out, a line that waits is tried again and again.
   afterEach(() => {
     for (const { log, output } of used.splice(0)) {

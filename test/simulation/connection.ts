@@ -54,6 +54,8 @@ export class DelegateEnd implements Transport {
     return this.#closed.promise;
   }
 
+  flush(): void {}
+
   send(text: string, onSent?: () => void): boolean {
     if (this.#phase !== 'open' || !this.#process.alive) return false;
     this.#tap.delegateSends(text);

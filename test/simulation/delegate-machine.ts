@@ -1,5 +1,7 @@
 import { pino } from 'pino';
 import { noAuditLog } from '../../src/observability/audit/trail.ts';
+import { noMetrics } from '../../src/observability/metrics.ts';
+import { tracingOff } from '../../src/observability/tracing/tracer.ts';
 import { runConnectionLoop } from '../../src/delegate/connection/connection-loop.ts';
 import type { Journal, Recovered } from '../../src/delegate/journal/journal.ts';
 import { openJournal } from '../../src/delegate/journal/file-journal.ts';
@@ -131,6 +133,8 @@ class DelegateRun {
       clock: process.clock,
       log: this.#log,
       audit: noAuditLog(),
+      metrics: noMetrics,
+      tracer: tracingOff,
       redactor: new Redactor(),
       identity: () => machine.identity,
       signatureRules: () => Promise.resolve({ keys: [], required: false, delegateId: machine.identity.id }),
@@ -175,6 +179,8 @@ class DelegateRun {
           open: (signal) => this.#open(signal),
           onNotAuthenticated: () => broken(`${process.name} was not authenticated`),
           onRevoked: () => broken(`${process.name} was revoked`),
+          onFailure: () => {},
+          onWait: () => {},
           onSession: (session) => {
             this.#session = session;
             if (this.#draining) session?.announceDraining('the simulation asks for it');
@@ -198,6 +204,7 @@ class DelegateRun {
       workload,
       clock: process.clock,
       log: this.#log,
+      metrics: noMetrics,
       signal,
       hello: () => this.#hello(),
       taskSigningKeys: () => Promise.resolve(),

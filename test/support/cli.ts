@@ -14,9 +14,17 @@ interface Finished {
 /** A command that hangs is killed, and its test fails by the signal. */
 const KILLED_AFTER_MS = 60_000;
 
-/** Runs the command line to its end. Nothing of this process's environment but the path goes in. */
-export async function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<Finished> {
-  const child = spawn(process.execPath, [CLI, ...args], {
+/**
+ * Runs the command line to its end. Nothing of this process's environment but the path goes in.
+ *
+ * @param program another form of it than the built one
+ */
+export async function runCli(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  program = CLI,
+): Promise<Finished> {
+  const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: KILLED_AFTER_MS,

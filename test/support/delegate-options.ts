@@ -2,6 +2,8 @@ import { pino } from 'pino';
 import type { DelegateOptions } from '../../src/delegate/delegate.ts';
 import { Redactor, Secret } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
+import { noMetrics } from '../../src/observability/metrics.ts';
+import { tracingOff } from '../../src/observability/tracing/tracer.ts';
 import { plainSend } from '../delegate/plain-send.ts';
 import { memoryAudit } from './memory-audit.ts';
 import { dialerWith } from './dialer.ts';
@@ -31,6 +33,9 @@ export function delegateOptions(
     outboxLimits: ROOMY,
     openJournal: () => Promise.resolve(memoryJournal()),
     audit: memoryAudit(),
+    metrics: noMetrics,
+    eventLoopDelayMs: () => 0,
+    tracer: tracingOff,
     send: plainSend,
     dialer: dialerWith(),
     redactor: new Redactor(),

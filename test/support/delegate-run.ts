@@ -29,6 +29,8 @@ export async function runDelegate(options: DelegateRun): Promise<void> {
     destination: { write: writeLog },
   });
   await using composed = await compose({
+    errorCodes: new Set(),
+    logLinesLost: () => 0,
     configuration,
     enrolmentToken,
     stateKey,

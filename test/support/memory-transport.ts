@@ -27,6 +27,8 @@ export class MemoryTransport implements Transport {
     return this.#open;
   }
 
+  flush(): void {}
+
   send(text: string): boolean {
     if (!this.#open) return false;
     const decoded = decodeToManager({ bytes: Buffer.from(text), binary: false });

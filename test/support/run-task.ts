@@ -3,6 +3,7 @@ import { run, type Outcome } from '../../src/delegate/tasks/runner.ts';
 import type { StopReason } from '../../src/delegate/tasks/task-state.ts';
 import type { Redactor } from '../../src/kit/secret.ts';
 import { systemClock } from '../../src/kit/time.ts';
+import { NO_TRACE } from '../../src/observability/tracing/tracer.ts';
 
 /** What comes of a task that only reads. */
 export async function outcomeOfWork(
@@ -18,6 +19,7 @@ export async function outcomeOfWork(
     fence: () => {},
     progress: () => {},
     usedSecret: () => {},
+    trace: NO_TRACE,
   };
   return await run({ run: work }, context, { effect: 'reads', stopReason: () => reason, redactor });
 }

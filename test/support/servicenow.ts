@@ -19,6 +19,8 @@ import { HttpClient } from '../../src/http/client.ts';
 import { DelegateError } from '../../src/kit/errors.ts';
 import { Redactor, type Secret } from '../../src/kit/secret.ts';
 import { systemClock, type Clock } from '../../src/kit/time.ts';
+import { noMetrics } from '../../src/observability/metrics.ts';
+import { NO_TRACE } from '../../src/observability/tracing/tracer.ts';
 import { defaultPolicy, type Policy } from '../../src/policy/policy.ts';
 import { withSecretBounds } from '../../src/policy/secret-bounds.ts';
 import { wireErrorSchema } from '../../src/protocol/messages.ts';
@@ -115,6 +117,7 @@ export function surroundings(options: SurroundingsOptions = {}): Surroundings {
       policy,
       // No jitter: a retry that no server asked to delay comes at once.
       random: () => 0,
+      meter: noMetrics,
       protect: (value, origins) => redactor.register(value, { origins }),
       scrub: (text) => redactor.scrub(text),
       delegate: { id: () => 'delegate-1', name: 'test delegate', version: '1.2.3' },
@@ -145,6 +148,7 @@ export function taskContext(
     fence: () => {},
     progress: (message) => void progressed.push(message),
     usedSecret: () => {},
+    trace: NO_TRACE,
     logged,
     progressed,
   };

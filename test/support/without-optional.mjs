@@ -6,7 +6,7 @@ import { register } from 'node:module';
  */
 const hooks = `
 export async function resolve(specifier, context, next) {
-  if (/^@(?:aws-sdk|azure)\\//.test(specifier)) {
+  if (/^@(?:aws-sdk|azure)\\/|^@opentelemetry\\/sdk/.test(specifier)) {
     throw Object.assign(new Error('Cannot find package ' + specifier), { code: 'ERR_MODULE_NOT_FOUND' });
   }
   return await next(specifier, context);

@@ -25,6 +25,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the one behind it: another namespace, say. */
   readonly prefix?: readonly string[];
+  /** Another form of the program than the built one. */
+  readonly program?: string;
 }
 
 export class DelegateProcess {
@@ -36,8 +38,8 @@ export class DelegateProcess {
   #hasExited = false;
   readonly exited: Promise<Ending>;
 
-  constructor({ managerUrl, stateDir, env = {}, prefix = [] }: ProcessOptions) {
-    const [command, ...args] = [...prefix, process.execPath, CLI, 'run'];
+  constructor({ managerUrl, stateDir, env = {}, prefix = [], program = CLI }: ProcessOptions) {
+    const [command, ...args] = [...prefix, process.execPath, program, 'run'];
     this.#child = spawn(command, args, {
       env: {
         PATH: process.env['PATH'] ?? '',

@@ -92,6 +92,8 @@ describe('a delegate behind a proxy, with certificates of the company alone', fu
     const redactor = new Redactor();
     const lines: string[] = [];
     await using composed = await compose({
+      errorCodes: new Set(),
+      logLinesLost: () => 0,
       configuration,
       enrolmentToken,
       stateKey,

@@ -4,6 +4,7 @@ import type { StopReason } from '../../delegate/tasks/task-state.ts';
 import { untilAborted } from '../../kit/flow.ts';
 import type { Redactor } from '../../kit/secret.ts';
 import { sleep, type Clock } from '../../kit/time.ts';
+import { NO_TRACE } from '../../observability/tracing/tracer.ts';
 
 /** What every run of a task on this machine shares. */
 export interface TaskSurroundings {
@@ -49,6 +50,7 @@ export async function runTask(
     fence: () => {},
     progress: onProgress,
     usedSecret: () => {},
+    trace: NO_TRACE,
   };
   let answer: unknown;
   const watched: PreparedTask = { ...prepared, run: async (given) => (answer = await prepared.run(given)) };

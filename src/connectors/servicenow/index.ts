@@ -13,6 +13,7 @@ export function servicenow(deps: ConnectorDeps, options: RuntimeOptions = {}): C
     capabilities: AUTH_CAPABILITIES,
     tasks: [validateConnector(runtime), approvalCheck(runtime)],
     forget: () => runtime.auth.tokens.forgetAll(),
+    pausedSystems: () => runtime.instances.paused,
     async [Symbol.asyncDispose]() {
       await runtime.auth.tokens.close();
       await runtime.auth.refreshTokens.close();

@@ -79,8 +79,12 @@ export class Instance {
 
   /** Whether it may be forgotten: nobody waits, and there is nothing that whoever comes next should know. */
   get isIdle(): boolean {
-    const isPaused = this.#state.at === 'paused' && this.#clock.monotonic() < this.#state.until;
-    return !isPaused && this.#queue.size === 0 && this.#queue.pending === 0;
+    return !this.isPaused && this.#queue.size === 0 && this.#queue.pending === 0;
+  }
+
+  /** Whether it takes no request at present. */
+  get isPaused(): boolean {
+    return this.#state.at === 'paused' && this.#clock.monotonic() < this.#state.until;
   }
 
   /** How many requests may run at once now. */
@@ -245,6 +249,13 @@ export class Instances {
 
   constructor(options: { clock: Clock; random: () => number }) {
     this.#options = options;
+  }
+
+  /** How many are left alone at present. */
+  get paused(): number {
+    let paused = 0;
+    for (const { isPaused } of this.#byOrigin.values()) if (isPaused) paused += 1;
+    return paused;
   }
 
   of(baseUrl: string): Instance {

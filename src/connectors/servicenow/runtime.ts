@@ -3,6 +3,7 @@ import type { Secret } from '../../kit/secret.ts';
 import type { TokenReceiver } from '../../oauth/token-response.ts';
 import { TokenSource } from '../../oauth/token-source.ts';
 import type { ConnectorDeps, SecretNeed, TaskContext } from '../connector.ts';
+import { meteredSend } from '../metering.ts';
 import { authMethod } from './auth/index.ts';
 import type { Authentication, AuthDeps, ResolvedSecrets } from './auth/method.ts';
 import { createRefreshTokens } from './auth/refresh-tokens.ts';
@@ -38,6 +39,7 @@ export function createRuntime(deps: ConnectorDeps, options: RuntimeOptions): Ser
     readableFields: new ReadableFields(clock),
     auth: {
       send: deps.http.send,
+      meter: deps.meter,
       clock: deps.clock,
       tokens: new TokenSource({ clock, random }),
       refreshTokens: createRefreshTokens({ clock, secrets: deps.secrets, kept: deps.kept }),
@@ -122,11 +124,13 @@ async function resolveOne(
   context: TaskContext,
 ): Promise<Secret> {
   try {
-    return await deps.secrets.resolve(reference, {
-      signal: context.signal,
-      origins,
-      onUse: (name) => context.usedSecret(name, origins),
-    });
+    return await context.trace.during('secret.resolve', () =>
+      deps.secrets.resolve(reference, {
+        signal: context.signal,
+        origins,
+        onUse: (name) => context.usedSecret(name, origins),
+      }),
+    );
   } catch (thrown) {
     if (!(thrown instanceof DelegateError)) throw thrown;
     throw thrown.retold({
@@ -136,6 +140,26 @@ async function resolveOne(
   }
 }
 
+/**
+ * The runtime for the work of one task: its requests are steps of its trace. A request that several tasks share is a
+ * step of the one that began it, because a span has one parent; links to a hundred others would be of little use, and
+ * make each span as large as the batch.
+ */
+export function runtimeWithin({ trace }: TaskContext, runtime: ServiceNowRuntime): ServiceNowRuntime {
+  const { deps, auth } = runtime;
+  return {
+    ...runtime,
+    deps: {
+      ...deps,
+      http: {
+        send: trace.sending('servicenow.request', deps.http.send),
+        probe: (url, signal) => deps.http.probe(url, signal),
+      },
+    },
+    auth: { ...auth, send: trace.sending('token.request', auth.send) },
+  };
+}
+
 /** A client for one task, with fresh secrets: a password changed in the secret store counts from the next task on. */
 export async function openClient(
   connector: ConnectorSettings,
@@ -143,8 +167,9 @@ export async function openClient(
   context: TaskContext,
 ): Promise<{ client: ServiceNowClient; authentication: Authentication }> {
   const secrets = await resolveSecrets(connector, runtime.deps, context);
-  const authentication = openAuthentication(connector, secrets, runtime);
-  return { client: clientFor(connector, authentication, runtime), authentication };
+  const traced = runtimeWithin(context, runtime);
+  const authentication = openAuthentication(connector, secrets, traced);
+  return { client: clientFor(connector, authentication, traced), authentication };
 }
 
 export function openAuthentication(
@@ -177,7 +202,7 @@ export function clientFor(
   return new ServiceNowClient({
     baseUrl: connector.spec.serviceNowUrl.baseUrl,
     auth,
-    send: deps.http.send,
+    send: meteredSend(deps.http.send, deps),
     scrub: deps.scrub,
     instances,
     guard,

@@ -1,4 +1,4 @@
-import { DelegateError } from '../../kit/errors.ts';
+import { DelegateError, wrap } from '../../kit/errors.ts';
 import { sleep, type Clock } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { afterClose, CloseCode } from '../../protocol/close-codes.ts';
@@ -22,10 +22,25 @@ export interface ConnectionLoopOptions<S extends OpenSession> {
   onSession: (session: S | undefined) => void;
   /** The manager wants nothing more of this delegate, for as long as it says so. */
   onRevoked: () => void;
+  /** An attempt has failed. */
+  onFailure: (failure: ConnectFailure) => void;
+  /** The next attempt begins after so many milliseconds, if not before. */
+  onWait: (ms: number) => void;
   clock: Clock;
   random: () => number;
   log: Logger;
 }
+
+/** Why an attempt failed, for whoever watches. */
+export interface ConnectFailure {
+  /** An error code; `not-welcomed` where the connection ended before the welcome. */
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/** Of an attempt that came as far as a connection. */
+export const NOT_WELCOMED = 'not-welcomed';
 
 type Waiting = Omit<ConnectionLoopOptions<OpenSession>, 'open' | 'onSession'>;
 
@@ -111,12 +126,14 @@ async function openWithBackoff<S extends OpenSession>(
     } catch (thrown) {
       signal.throwIfAborted();
       logFailure(options.log, thrown);
+      options.onFailure(failureOf(thrown));
       if (isRevocation(thrown)) options.onRevoked();
       const ms = announcedWait(options, setbackOf(thrown), failures);
       if (moving === undefined) await sleep(options.clock, ms, signal);
       else if ((await endWithin(moving, ms, options.clock, signal)) !== undefined) {
         // Connected to nobody from here on: however long the move could have waited, this can't.
         moving = undefined;
+        options.onSession(undefined);
         await pause(options, LOST, failures, signal);
       }
     }
@@ -142,6 +159,7 @@ function announcedWait(options: Waiting, setback: Setback, failures: number): nu
   const ms = waitMs(setback, failures, options.random);
   const loud = setback.next === 'slowest-pace' ? 'error' : 'info';
   options.log[loud]({ waitMs: Math.round(ms), next: setback.next }, 'trying again later');
+  options.onWait(ms);
   return ms;
 }
 
@@ -151,6 +169,16 @@ function logFailure(log: Logger, thrown: unknown): void {
   else if (thrown instanceof SessionNotOpened) {
     log.warn({ code: thrown.end.code, why: thrown.end.reason }, 'no session');
   } else log.warn({ err: thrown }, 'no session');
+}
+
+function failureOf(thrown: unknown): ConnectFailure {
+  if (thrown instanceof SessionNotOpened) {
+    const { code, reason } = thrown.end;
+    const message = `The connection ended before the welcome, with ${code}${reason === '' ? '' : `: ${reason}`}.`;
+    return { code: NOT_WELCOMED, message, hint: undefined };
+  }
+  const { code, message, hint } = wrap(thrown);
+  return { code, message, hint };
 }
 
 function superseded(): DelegateError {

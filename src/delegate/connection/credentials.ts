@@ -98,6 +98,12 @@ export class Credentials {
     return this.#identity?.enrolment?.taskSigningKeys ?? [];
   }
 
+  /** The key's public name, and since when it is the key, milliseconds since the epoch; undefined before it is loaded. */
+  get key(): { readonly id: string; readonly sinceMs: number | undefined } | undefined {
+    const identity = this.#identity;
+    return identity && { id: identity.keyId, sinceMs: identity.keySinceMs };
+  }
+
   /** By how much the next token's time will differ from this machine's, milliseconds. */
   get tokenAheadMs(): number {
     return this.#managerAheadMs;

@@ -1,6 +1,7 @@
 import { deferred, untilAborted, type Deferred } from '../../kit/flow.ts';
 import type { Clock, Timer } from '../../kit/time.ts';
 import type { Logger } from '../../observability/logger.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import { CloseCode } from '../../protocol/close-codes.ts';
 import {
   decodeToDelegate,
@@ -27,6 +28,7 @@ export interface SessionOptions {
   workload: Workload;
   clock: Clock;
   log: Logger;
+  metrics: Pick<Metrics, 'heartbeatAcknowledged'>;
   hello: () => Hello;
   load: () => Heartbeat['load'];
   /** The next frame is handled when it resolves: it may be a task that is signed with one of them. Never rejects. */
@@ -64,7 +66,9 @@ export class Session implements Channel {
   #granted = 0;
   #received = 0;
   #paused = false;
+  #roundTripMs: number | undefined;
   #leaving = false;
+  #hasLeft = false;
   /** Set when it ends. What this side found wins over the code that the socket reports. */
   #closing: CloseInfo | undefined;
 
@@ -131,15 +135,45 @@ export class Session implements Channel {
     return this.#options.clock.monotonic() - this.#welcomedAt;
   }
 
+  /** From the last heartbeat to its acknowledgement, milliseconds; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs;
+  }
+
+  /** Tasks that the manager may send at once: granted, and not used. */
+  get credit(): number {
+    return Math.max(0, this.#granted - this.#received);
+  }
+
+  /** The manager has asked for no more credit for now. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Neither side has closed it, and the connection lives as far as anybody knows. */
+  get isOpen(): boolean {
+    return this.#closing === undefined;
+  }
+
+  /** This side has closed it, in order. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
   /** The manager has acknowledged every heartbeat that is due. */
   get healthy(): boolean {
-    return this.#closing === undefined && this.#beats.size < DEAD_AFTER_HEARTBEATS;
+    return this.isOpen && this.#beats.size < DEAD_AFTER_HEARTBEATS;
   }
 
   send(message: ToManager, onSent?: () => void): boolean {
     if (this.#closing !== undefined) return false;
     const text = this.#encode(message);
-    return text !== undefined && this.#options.transport.send(text, onSent);
+    if (text === undefined) return false;
+    const { transport } = this.#options;
+    const isSent = transport.send(text, onSent);
+    // The work that it announces begins in this very turn, and may hold it up.
+    if (message.type === 'task.accept') transport.flush();
+    return isSent;
   }
 
   /** Grants what is free now. Never takes back: a grant only grows. */
@@ -159,6 +193,7 @@ export class Session implements Channel {
 
   /** Closes 1000 without a goodbye, which would give up what runs. Resolves when the connection is gone. */
   async retire(reason: string): Promise<void> {
+    if (this.#closing === undefined) this.#hasLeft = true;
     await this.#close(CloseCode.Goodbye, reason);
     await this.ended;
   }
@@ -249,6 +284,8 @@ export class Session implements Channel {
     if (beat !== undefined) {
       // An ack answers for every earlier heartbeat too.
       for (const earlier of this.#beats.keys()) if (earlier <= seq) this.#beats.delete(earlier);
+      this.#roundTripMs = this.#options.clock.monotonic() - beat.at;
+      this.#options.metrics.heartbeatAcknowledged(this.#roundTripMs);
       this.#options.workload.leasesRenewed(beat.refs, beat.at);
       this.#awaitAck();
     }

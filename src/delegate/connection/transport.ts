@@ -39,6 +39,8 @@ export interface Transport {
    * @param onSent called once when the text is on the wire; not at all if the connection ends before
    */
   send(text: string, onSent?: () => void): boolean;
+  /** Writes now what was sent in this turn of the event loop, instead of at its end. */
+  flush(): void;
   /** Says goodbye, and cuts the line if the peer does not answer. Resolves when the socket is gone. */
   close(code: CloseCode, reason: string): Promise<void>;
   /** Cuts the line. */
@@ -179,10 +181,13 @@ class WebSocketTransport implements Transport {
     if (this.#isGathering) return;
     this.#isGathering = true;
     this.#connection.cork();
-    process.nextTick(() => {
-      this.#isGathering = false;
-      this.#connection.uncork();
-    });
+    process.nextTick(() => this.flush());
+  }
+
+  flush(): void {
+    if (!this.#isGathering) return;
+    this.#isGathering = false;
+    this.#connection.uncork();
   }
 
   async close(code: CloseCode, reason: string): Promise<void> {

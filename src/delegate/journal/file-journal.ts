@@ -34,6 +34,8 @@ export interface FileJournalOptions {
   key: Buffer;
   clock: Clock;
   log: Logger;
+  /** Told of each group that is safe on the disk, and how many milliseconds that took. */
+  onWritten?: (tookMs: number) => void;
 }
 
 /**
@@ -168,12 +170,14 @@ class FileJournal implements Journal {
 
   /** Writes until nothing waits any more; never rejects. There is one at a time. */
   async #work(): Promise<void> {
+    const { clock, onWritten } = this.#options;
     // What else is asked for before this turn of the event loop ends shares the first group.
     await Promise.resolve();
     do {
       const group = this.#pending.splice(0);
       let answered = false;
-      const stalled = this.#options.clock.after(STALLED_AFTER_MS, () => {
+      const begunAt = clock.monotonic();
+      const stalled = clock.after(STALLED_AFTER_MS, () => {
         // After a frozen process timers come first: the answer may be there, and is read in this turn.
         setImmediate(() => {
           if (answered) return;
@@ -182,6 +186,7 @@ class FileJournal implements Journal {
       });
       try {
         await this.#write(group);
+        onWritten?.(clock.monotonic() - begunAt);
         for (const { written } of group) written.resolve();
         this.#accepted();
         if (this.#isBehind) await this.#rotate();

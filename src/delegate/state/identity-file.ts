@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { removeUnfinished, writeDurably, type FileCalls } from '../../kit/durable-file.ts';
+import { fileCalls, removeUnfinished, writeDurably, type FileCalls } from '../../kit/durable-file.ts';
 import { systemCode, wrap, type DelegateError } from '../../kit/errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { ed25519PublicJwkSchema } from '../../protocol/enrolment.ts';
@@ -84,6 +84,15 @@ export async function recoverIdentityFile(
     await writeSpare(copy.path, file, log, calls);
   }
   return file;
+}
+
+/**
+ * The same for whoever only looks, beside the process that owns the folder: nothing is mended, removed or logged.
+ * Rejects with `identity-unusable`.
+ */
+export async function readIdentityFile(stateDir: string): Promise<IdentityFile | undefined> {
+  const main = await readCopy(join(stateDir, MAIN_NAME), fileCalls);
+  return chosenOf(main, await readCopy(join(stateDir, BACKUP_NAME), fileCalls));
 }
 
 /** Puts both copies in place, the second one if it can. When it resolves, the first was read back from the disk. */

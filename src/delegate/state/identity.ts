@@ -100,6 +100,11 @@ export async function saveEnrolment(
   return await saveIdentity({ stateDir, protect: () => {}, log }, enrolled);
 }
 
+/** The key that the manager is to know this delegate by. */
+export async function keyOfFile({ key }: IdentityFile): Promise<IdentityKey> {
+  return await toKey(privateKeyOf(key));
+}
+
 export async function newKey(): Promise<IdentityKey> {
   return await toKey(generateKeyPairSync('ed25519').privateKey);
 }

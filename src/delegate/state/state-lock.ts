@@ -18,10 +18,10 @@ import {
 import { existenceOf, whoAmI, type ProcessFacts } from './process-facts.ts';
 import { FOLDER_MODE, stateFolderUnusable } from './state-folder.ts';
 
-const FILE_NAME = 'delegate.lock';
+export const LOCK_FILE = 'delegate.lock';
 
 /** How often the owner shows that it lives. Not more often: FAT keeps a file's time in steps of 2 s. */
-const BEAT_EVERY_MS = 2_000;
+export const BEAT_EVERY_MS = 2_000;
 /** Soon, because by then the other newcomers are done: see `acquire`. */
 const FIRST_BEAT_AFTER_MS = 100;
 const LOOK_EVERY_MS = 1_000;
@@ -63,7 +63,7 @@ export async function lockState(stateDir: string, options: StateLockOptions): Pr
   const { clock, log, signal = new AbortController().signal } = options;
   const facts = options.facts ?? (await whoAmI());
   const text = lockText(facts, toTimestamp(clock.now()));
-  const claim: Claim = { stateDir, path: join(stateDir, FILE_NAME), text, facts, clock, log };
+  const claim: Claim = { stateDir, path: join(stateDir, LOCK_FILE), text, facts, clock, log };
   const held = await acquire(claim, signal, (owner) => {
     const withinMs = LOOKS_BEFORE_STALE * LOOK_EVERY_MS;
     log.info({ path: claim.path, owner, withinMs }, 'the state folder is locked; waiting for a sign of life');

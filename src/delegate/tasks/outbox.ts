@@ -58,6 +58,14 @@ export class Outbox {
     return this.#results.size;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get limits(): OutboxLimits {
+    return this.#limits;
+  }
+
   /** How many more results may come, those of running tasks among them. */
   get room(): number {
     return this.#bytes >= this.#limits.maxBytes ? 0 : Math.max(0, this.#limits.maxResults - this.size);
@@ -147,7 +155,8 @@ export class Outbox {
 
   #fitted(key: string, maxFrameBytes: number): Kept | undefined {
     const kept = this.#results.get(key);
-    if (kept === undefined) return undefined;
+    // What was put here makes a frame of those bytes; only a session with less room is a question.
+    if (kept === undefined || kept.bytes <= maxFrameBytes) return kept;
     const fitting = fitResult(kept.result, maxFrameBytes);
     // A replacement is the result from then on: a later session with more room must not tell another story.
     if (fitting === kept.result) return kept;

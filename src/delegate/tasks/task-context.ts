@@ -26,13 +26,17 @@ export function contextOf(
   { clock, log, leases, send, scrub }: TaskSurroundings,
 ): TaskContext {
   const { ref, name, signal } = entry;
+  let bound: Logger | undefined;
   let seq = 0;
   let lastSentAt = -Infinity;
   return {
     signal,
     deadline,
     clock,
-    log: log.child({ taskId: ref.taskId, attempt: ref.attempt, task: name }),
+    // Most tasks have nothing to say.
+    get log() {
+      return (bound ??= log.child({ taskId: ref.taskId, attempt: ref.attempt, task: name }));
+    },
     fence: () => {
       leases.check(ref);
       signal.throwIfAborted();
@@ -44,5 +48,6 @@ export function contextOf(
       send({ type: 'task.progress', ...ref, seq: seq++, message: scrub(message) });
     },
     usedSecret: (secret, origins) => entry.usedSecret(secret, origins),
+    trace: entry.trace,
   };
 }

@@ -3,6 +3,9 @@ import type { Logger } from '../../observability/logger.ts';
 import type { TaskRef, TaskResult } from '../../protocol/messages.ts';
 import type { Journal } from '../journal/journal.ts';
 
+/** What the manager is told of a task that is not taken for it. */
+export const CANNOT_RECORD = 'The delegate cannot record tasks on its disk at present; its log says why.';
+
 /** The journal as tasks use it. A result that it refuses is worth sending all the same, and what it refuses is heard here. */
 export class TaskRecords {
   readonly #log: Logger;

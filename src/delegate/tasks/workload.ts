@@ -1,42 +1,26 @@
-import type { PreparedTask, TaskType } from '../../connectors/connector.ts';
-import { wrap } from '../../kit/errors.ts';
-import { untilAborted } from '../../kit/flow.ts';
-import type { Redactor } from '../../kit/secret.ts';
-import { toTimestamp, type Clock } from '../../kit/time.ts';
+import type { TaskType } from '../../connectors/connector.ts';
 import { MAX_TIMEOUT_MS } from '../../protocol/limits.ts';
-import type {
-  DelegateIdentity,
-  TaskAssign,
-  TaskRef,
-  TaskResult,
-  ToManager,
-} from '../../protocol/messages.ts';
-import type { AuditTrail } from '../../observability/audit/trail.ts';
-import type { Logger } from '../../observability/logger.ts';
+import type { TaskAssign, TaskRef, ToManager } from '../../protocol/messages.ts';
+import type { Tracer } from '../../observability/tracing/tracer.ts';
 import { judgeAssign } from './intake.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Leases } from './lease.ts';
 import { Outbox, type Channel, type OutboxLimits } from './outbox.ts';
-import { outcomeOfUnstarted, run, type Outcome } from './runner.ts';
 import { SignatureGate } from './signature-gate.ts';
 import { SpokenWords } from './spoken-words.ts';
-import { endedRecord, interruptedRecord, refusedRecord, takenRecord } from './task-audit.ts';
-import { contextOf } from './task-context.ts';
-import { TaskRecords } from './task-records.ts';
-import { resultOf, resultOfInterrupted } from './task-result.ts';
+import { interruptedRecord, refusedRecord, takenRecord } from './task-audit.ts';
+import { endOf } from './task-end.ts';
+import { TaskLives, type TaskLivesOptions } from './task-lives.ts';
+import { CANNOT_RECORD, TaskRecords } from './task-records.ts';
+import { resultOfInterrupted } from './task-result.ts';
 import type { SignatureRules } from './task-signature.ts';
-import { TaskEntry, TaskTable, type TaskState } from './task-state.ts';
+import { TaskEntry, TaskTable } from './task-state.ts';
 
-export interface WorkloadOptions {
+export interface WorkloadOptions extends TaskLivesOptions {
   taskTypes: readonly TaskType[];
   capacity: number;
   outboxLimits: OutboxLimits;
-  clock: Clock;
-  log: Logger;
-  audit: AuditTrail;
-  redactor: Redactor;
-  /** Who this delegate is; known once it has enrolled. */
-  identity: () => DelegateIdentity;
+  tracer: Tracer;
   signatureRules: () => Promise<SignatureRules>;
 }
 
@@ -48,10 +32,10 @@ export class Workload {
   readonly #options: WorkloadOptions;
   readonly #table = new TaskTable();
   readonly #leases: Leases;
-  readonly #lives = new Set<Promise<void>>();
   readonly #words: SpokenWords;
   readonly #records: TaskRecords;
   readonly #signatures: SignatureGate;
+  readonly #lives: TaskLives;
   readonly outbox: Outbox;
   #channel: Channel | undefined;
   #draining = false;
@@ -65,6 +49,15 @@ export class Workload {
     this.#words = new SpokenWords(options.redactor, (ref) => this.#table.get(ref));
     this.#signatures = new SignatureGate(options.signatureRules, options.clock);
     this.outbox = new Outbox(options.outboxLimits);
+    this.#lives = new TaskLives(options, {
+      table: this.#table,
+      leases: this.#leases,
+      words: this.#words,
+      records: this.#records,
+      outbox: this.outbox,
+      channel: () => this.#channel,
+      onSlotFree: () => this.onSlotFree(),
+    });
     options.audit.onWritable = () => this.onSlotFree();
     this.outbox.onReplaced = (result) => this.#records.replace(result);
   }
@@ -78,7 +71,9 @@ export class Workload {
     for (const ref of ended) this.#table.rememberEnded(ref);
     const interrupted = begun.map((task) => resultOfInterrupted(task, this.#options.clock.now()));
     for (const [index, result] of interrupted.entries()) {
-      await this.#options.audit.record(interruptedRecord(begun[index]?.name ?? '', result));
+      const task = begun[index]?.name ?? '';
+      this.#options.metrics.taskEnded({ task, ...endOf(result), times: undefined });
+      await this.#options.audit.record(interruptedRecord(task, result));
     }
     await Promise.all(interrupted.map((result) => this.#records.keep(result)));
     for (const result of [...finished, ...interrupted]) {
@@ -108,10 +103,15 @@ export class Workload {
     return this.#records.writable;
   }
 
+  /** Whether the audit log takes records at present; so, too, where there is none. */
+  get auditing(): boolean {
+    return this.#options.audit.writable;
+  }
+
   /** What no task is taken without; undefined if both can be written. */
   get unwritable(): 'journal' | 'audit log' | undefined {
     if (!this.recording) return 'journal';
-    return this.#options.audit.writable ? undefined : 'audit log';
+    return this.auditing ? undefined : 'audit log';
   }
 
   /** Slots that may be granted now. A delegate that leaves, or could not keep another result, has none. */
@@ -178,6 +178,7 @@ export class Workload {
         return;
       case 'reject':
         log.warn({ ...ref, task: assign.name, code: verdict.code, why: verdict.message }, 'task rejected');
+        this.#options.metrics.taskRejected(verdict.code);
         void this.#options.audit.record(refusedRecord(assign, verdict));
         channel.send({ type: 'task.reject', ...ref, code: verdict.code, message: verdict.message });
         return;
@@ -190,11 +191,9 @@ export class Workload {
         this.#words.keep(entry, assign, prepared.ownWords);
         entry.signature = this.#signatures.take(ref, signature);
         entry.taken = takenRecord(assign, prepared, entry.signature !== undefined);
+        entry.trace = this.#options.tracer.task(assign);
         const timeoutMs = Math.min(assign.timeoutMs, MAX_TIMEOUT_MS);
-        const life = this.#live(entry, prepared, timeoutMs, channel, replaces)
-          .catch((error: unknown) => log.error({ ...ref, err: error }, 'a task was abandoned'))
-          .finally(() => this.#lives.delete(life));
-        this.#lives.add(life);
+        this.#lives.begin({ entry, prepared, timeoutMs, channel, replaces });
       }
     }
   }
@@ -229,6 +228,8 @@ export class Workload {
     if (!this.outbox.acknowledge(ref)) return;
     const entry = this.#table.get(ref);
     if (entry !== undefined) this.#table.acknowledge(entry);
+    const { clock, metrics } = this.#options;
+    if (entry?.finishedAt !== undefined) metrics.resultAcknowledged(clock.monotonic() - entry.finishedAt);
     this.#records.forget(ref);
     this.onSlotFree();
   }
@@ -245,124 +246,8 @@ export class Workload {
   }
 
   /** Resolves when no task runs and every result is recorded. */
-  async idle(): Promise<void> {
-    while (this.#lives.size > 0) await Promise.all(this.#lives);
-  }
-
-  // --- one task ---------------------------------------------------------------------------------------------
-
-  /** The way of one task, in order: begin on disk, accept, work, result on disk, result on its way. */
-  async #live(
-    entry: TaskEntry,
-    prepared: PreparedTask,
-    timeoutMs: number,
-    channel: Channel,
-    replaces: TaskEntry | undefined,
-  ): Promise<void> {
-    const { clock } = this.#options;
-    const receivedWall = clock.now();
-    const deadline = clock.after(timeoutMs - (clock.monotonic() - entry.receivedAt), () =>
-      entry.stop('deadline', `not ended within ${timeoutMs} ms`),
-    );
-    try {
-      // Two attempts of one task never run side by side, here least of all.
-      await replaces?.ended.promise;
-      entry.isBlocked = false;
-      if (entry.discarded || !(await this.#begin(entry, receivedWall, channel))) return;
-      this.#move(entry, { at: 'accepted' });
-      const accept = { type: 'task.accept', ...entry.ref } as const;
-      // The delegate may have moved to another connection meanwhile.
-      if (!channel.send(accept)) this.#channel?.send(accept);
-      if (entry.effect === 'writes') this.#leases.grant(entry.ref, clock.monotonic());
-
-      const { outcome, startedAt } = await this.#work(entry, prepared, entry.receivedAt + timeoutMs);
-      if (entry.discarded) return;
-      const result = resultOf(entry, outcome, this.#options.identity(), {
-        receivedWall,
-        receivedAt: entry.receivedAt,
-        startedAt,
-        finishedAt: clock.monotonic(),
-      });
-      await this.#auditEnd(entry, result);
-      await this.#records.keep(result);
-      if (entry.discarded) return;
-      this.#move(entry, { at: 'finished', result });
-      this.#words.settle(entry);
-      this.outbox.put(result);
-    } finally {
-      deadline.cancel();
-      this.#leases.drop(entry.ref);
-      this.#table.release(entry);
-      entry.ended.resolve();
-      void this.#auditEnd(entry, undefined);
-      if (entry.discarded) this.#records.forget(entry.ref);
-      this.onSlotFree();
-    }
-  }
-
-  /** False if the task is not to go on: it was discarded meanwhile, or could not be recorded and is given back. */
-  async #begin(entry: TaskEntry, receivedWall: number, channel: Channel): Promise<boolean> {
-    const { log, identity, audit } = this.#options;
-    const { ref, name, effect, signature, taken } = entry;
-    try {
-      if (taken !== undefined) await audit.admit(taken);
-      entry.isAudited = taken !== undefined;
-      const receivedAt = toTimestamp(receivedWall);
-      await this.#records.journal.begin({ ref, name, effect, receivedAt, delegate: identity(), signature });
-      return !entry.discarded;
-    } catch (thrown) {
-      log.error({ ...ref, ...wrap(thrown).toWire() }, 'the task is given back');
-      this.#table.giveBack(entry);
-      const refusal = { code: 'outbox-full', message: CANNOT_RECORD } as const;
-      channel.send({ type: 'task.reject', ...ref, ...refusal });
-      entry.isAudited = false;
-      void audit.record(refusedRecord({ ...ref, name }, refusal));
-      return false;
-    }
-  }
-
-  /** Once, however it ended. Comes before the result is kept: a result that was sent has its record. */
-  async #auditEnd(entry: TaskEntry, result: TaskResult | undefined): Promise<void> {
-    if (!entry.isAudited) return;
-    entry.isAudited = false;
-    const { audit, clock } = this.#options;
-    await audit.record(endedRecord(entry, result, clock.monotonic()));
-  }
-
-  /** `startedAt` is monotonic; undefined if the work never began. */
-  async #work(
-    entry: TaskEntry,
-    prepared: PreparedTask,
-    deadline: number,
-  ): Promise<{ outcome: Outcome; startedAt: number | undefined }> {
-    const { clock, log, redactor } = this.#options;
-    try {
-      if (entry.effect === 'writes') {
-        await untilAborted(entry.acknowledged.promise, entry.signal);
-        // From here on a crash leaves the question whether anything was written.
-        await this.#records.journal.start(entry.ref, toTimestamp(clock.now()));
-      }
-      entry.signal.throwIfAborted();
-    } catch (thrown) {
-      return { outcome: outcomeOfUnstarted(thrown, entry.stopReason), startedAt: undefined };
-    }
-    this.#move(entry, { at: 'running' });
-    const startedAt = clock.monotonic();
-    const said = this.#words.of(entry.ref);
-    const context = contextOf(entry, deadline, {
-      clock,
-      log,
-      leases: this.#leases,
-      send: (progress) => void this.#channel?.send(progress),
-      scrub: (text) => redactor.scrub(text, said),
-    });
-    const outcome = await run(prepared, context, {
-      effect: entry.effect,
-      stopReason: () => entry.stopReason,
-      redactor,
-      ...(said === undefined ? {} : { said }),
-    });
-    return { outcome, startedAt };
+  idle(): Promise<void> {
+    return this.#lives.ended();
   }
 
   #discard(entry: TaskEntry, message: string): void {
@@ -379,22 +264,9 @@ export class Workload {
 
   /** Only work that may write holds a lease: reading may finish, and its result waits for a connection. */
   #leaseLost(ref: TaskRef): void {
-    this.#table.get(ref)?.stop('lease-lost', 'no heartbeat was acknowledged for as long as the lease lasts');
+    const entry = this.#table.get(ref);
+    if (entry === undefined) return;
+    this.#options.metrics.leaseLost();
+    entry.stop('lease-lost', 'no heartbeat was acknowledged for as long as the lease lasts');
   }
-
-  #move(entry: TaskEntry, state: TaskState): void {
-    const ended =
-      state.at === 'finished' ? { outcome: state.result.outcome, ...errorCode(state.result) } : {};
-    this.#options.log.info(
-      { ...entry.ref, task: entry.name, from: entry.state.at, to: state.at, ...ended },
-      'task',
-    );
-    entry.state = state;
-  }
-}
-
-const CANNOT_RECORD = 'The delegate cannot record tasks on its disk at present; its log says why.';
-
-function errorCode(result: TaskResult): { code?: string } {
-  return result.outcome === 'succeeded' ? {} : { code: result.error.code };
 }

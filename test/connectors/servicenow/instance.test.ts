@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Instance, type Caller } from '../../../src/connectors/servicenow/instance.ts';
+import { Instance, Instances, type Caller } from '../../../src/connectors/servicenow/instance.ts';
 import { DelegateError, wrap } from '../../../src/kit/errors.ts';
 import { deferred, type Deferred } from '../../../src/kit/flow.ts';
 import type { HttpResponse } from '../../../src/kit/http-exchange.ts';
@@ -88,6 +88,17 @@ describe('an instance', () => {
     for (let time = 0; time < count; time += 1) await step();
   };
 
+  it('is counted among those that are left alone for as long as it is', async () => {
+    const instances = new Instances({ clock, random: () => random });
+    instance = instances.of('https://acme.service-now.com');
+    instances.of('https://other.service-now.com');
+    expect(instances.paused).to.equal(0);
+    await met(answer(429, { 'retry-after': '2' }));
+    expect(instances.paused).to.equal(1);
+    await clock.advance(2_000);
+    expect(instances.paused).to.equal(0);
+  });
+
   it('takes four requests at a time', async () => {
     const all = Promise.all(Array.from({ length: 9 }, () => ask()));
     await clock.settle();
@@ -110,10 +121,12 @@ describe('an instance', () => {
       const all = Promise.all([ask(), ask(), ask()]);
       await clock.advance(1_999);
       expect(sent).to.have.length(1);
+      expect(instance.isPaused).to.equal(true);
       expect(waits).to.deep.equal(
         Array.from({ length: 3 }, () => ({ code: 'test.429-until', waitMs: 2_000 })),
       );
       await clock.advance(1);
+      expect(instance.isPaused).to.equal(false);
       expect(sent.map(({ at }) => at)).to.deep.equal([0, 2_000, 2_000, 2_000]);
       for (const { reply } of sent) reply.resolve(answer(200));
       await all;

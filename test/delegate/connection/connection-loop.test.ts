@@ -16,6 +16,8 @@ describe('the connection loop', () => {
         open: () => connects.shift()?.() ?? Promise.reject(new Error('nobody is there')),
         onNotAuthenticated: () => {},
         onRevoked: () => {},
+        onFailure: () => {},
+        onWait: () => {},
         onSession: () => {},
         clock: room.clock,
         random: () => 0,

@@ -38,11 +38,14 @@ class Disk {
   readonly folder = new FaultyFolder();
   readonly clock = new ManualClock();
   readonly logged: string[] = [];
+  /** Of each group that is safe, how long that took. */
+  readonly written: number[] = [];
   readonly #log = pino({ level: 'info' }, { write: (line) => void this.logged.push(line) });
 
   /** The journal of the next process. The one before is left as a crash leaves it. */
   async open(key = KEY): Promise<Journal> {
-    return await openJournal({ folder: this.folder, key, clock: this.clock, log: this.#log });
+    const onWritten = (tookMs: number): void => void this.written.push(tookMs);
+    return await openJournal({ folder: this.folder, key, clock: this.clock, log: this.#log, onWritten });
   }
 
   async reopened(key = KEY): Promise<{ begun: string[]; finished: string[]; ended: string[] }> {
@@ -69,6 +72,17 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 }
 
 describe('the journal', () => {
+  it('tells of each group that is safe on the disk, and of none that is refused', async () => {
+    const disk = new Disk();
+    const journal = await disk.open();
+    expect(disk.written).to.deep.equal([0]);
+    await Promise.all([journal.begin(beginOf(refOf(1))), journal.begin(beginOf(refOf(2)))]);
+    expect(disk.written).to.have.lengthOf(2);
+    disk.folder.fail('ENOSPC', 'append');
+    expect(await codeOf(journal.begin(beginOf(refOf(3))))).to.equal('journal-unwritable');
+    expect(disk.written).to.have.lengthOf(2);
+  });
+
   it('gives the next process what was begun, started, finished and forgotten', async () => {
     const disk = new Disk();
     const journal = await disk.open();

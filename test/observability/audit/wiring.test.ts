@@ -63,6 +63,8 @@ async function composedFor(
   });
   const destination = { write: (line: string) => void logged.push(line) };
   return await compose({
+    errorCodes: new Set(),
+    logLinesLost: () => 0,
     ...configured,
     connectors: [mean],
     environment: {},

@@ -4,6 +4,7 @@ import { redeemAssertion } from '../../../oauth/grants.ts';
 import { certificateExpiresSoon } from '../../../oauth/key-material-error.ts';
 import { readKeyMaterial, type KeyMaterial } from '../../../oauth/key-material.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
+import { meteredGrant } from '../../metering.ts';
 import { bearerAuthorization, forgetRefused } from './bearer.ts';
 import { fieldsOf, required, type AuthMethod, type SecretReceivers } from './method.ts';
 
@@ -21,7 +22,7 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
   tokenEndpoint: (auth) => auth.spec.adfsUrl,
   signsWithKey: true,
   open(auth, secrets, deps) {
-    const { clock, tokens, send, protect, scrub, connector } = deps;
+    const { clock, tokens, send, meter, protect, scrub, connector } = deps;
     const endpoint = auth.spec.adfsUrl;
     const clientId = required(secrets, 'clientIdRef');
     const resource = required(secrets, 'resourceIdRef');
@@ -58,9 +59,11 @@ export const adfs: AuthMethod<'AdfsClientCredentialsWithCertificate'> = {
               newJti: randomUUID,
               protect,
             });
-            return await redeemAssertion(
-              { endpoint, clientId, assertion, resource },
-              { send, protect, scrub, signal: flightSignal },
+            return await meteredGrant({ meter, grant: 'client_credentials', signal: flightSignal }, () =>
+              redeemAssertion(
+                { endpoint, clientId, assertion, resource },
+                { send, protect, scrub, signal: flightSignal },
+              ),
             );
           },
           signal,

@@ -5,12 +5,14 @@ import type { DelegateError } from '../../../kit/errors.ts';
 import type { HttpSend } from '../../../kit/http-exchange.ts';
 import type { Secret } from '../../../kit/secret.ts';
 import type { Clock } from '../../../kit/time.ts';
+import type { ConnectorMeter } from '../../connector.ts';
 import type { AuthOf, AuthType } from '../schema.ts';
 import type { RefreshTokens } from './refresh-tokens.ts';
 
 /** What an authentication is built on. */
 export interface AuthDeps {
   send: HttpSend;
+  meter: ConnectorMeter;
   clock: Clock;
   tokens: TokenSource;
   refreshTokens: RefreshTokens;

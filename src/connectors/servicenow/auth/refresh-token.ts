@@ -3,6 +3,7 @@ import { redeemRefreshToken } from '../../../oauth/grants.ts';
 import { tokenError } from '../../../oauth/token-errors.ts';
 import { protectToken, type TokenAnswer } from '../../../oauth/token-response.ts';
 import { tokenKey } from '../../../oauth/token-source.ts';
+import { meteredGrant } from '../../metering.ts';
 import { bearerAuthorization, forgetRefused } from './bearer.ts';
 import { fieldsOf, required, type AuthMethod, type SecretReceivers } from './method.ts';
 import type { Redeem } from './refresh-tokens.ts';
@@ -19,7 +20,7 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
   tokenEndpoint: (auth) => auth.spec.tokenUrl,
   signsWithKey: false,
   open(auth, secrets, deps) {
-    const { tokens, send, protect, scrub, refreshTokens, connector } = deps;
+    const { tokens, send, meter, protect, scrub, refreshTokens, connector } = deps;
     const { tokenUrl: endpoint, scope, tokenType, refreshTokenRef: reference } = auth.spec;
     const clientId = required(secrets, 'clientIdRef');
     const clientSecret = secrets.get('clientSecretRef');
@@ -30,9 +31,9 @@ export const refreshToken: AuthMethod<'RefreshTokenGrantType'> = {
     const redeem: Redeem = (current, signal) => {
       // Once more: the newest one may have been in memory for long, and what is registered is bounded.
       const newest = protectToken(current.reveal(), 'authorization-server', protect);
-      return redeemRefreshToken(
-        { endpoint, clientId, clientSecret, refreshToken: newest, scope },
-        { send, protect, scrub, signal },
+      const grant = { endpoint, clientId, clientSecret, refreshToken: newest, scope };
+      return meteredGrant({ meter, grant: 'refresh_token', signal }, () =>
+        redeemRefreshToken(grant, { send, protect, scrub, signal }),
       );
     };
     const obtain = (signal: AbortSignal): Promise<TokenAnswer> =>

@@ -8,6 +8,7 @@ import {
   authorizeConnector,
   clientFor,
   openAuthentication,
+  runtimeWithin,
   secretNeeds,
   settingsWarnings,
   type ServiceNowRuntime,
@@ -88,14 +89,14 @@ async function check(
   connector: ConnectorSettings,
   runtime: ServiceNowRuntime,
   list: CheckList,
-  { clock }: TaskContext,
+  context: TaskContext,
 ): Promise<Suspicion | undefined> {
   const { deps } = runtime;
   const method = authMethod(connector.spec.auth);
   const { tokenEndpoint } = method;
   const instance = new URL(connector.spec.serviceNowUrl.baseUrl);
-  const witness = witnessClocks(deps.http.send, clock);
-  const watched = sendingBy(witness.send, runtime);
+  const witness = witnessClocks(deps.http.send, context.clock);
+  const watched = runtimeWithin(context, sendingBy(witness.send, runtime));
 
   const secrets = await checkSecrets(connector, watched, list);
   const opened = secrets && openAuthentication(connector, secrets, watched);

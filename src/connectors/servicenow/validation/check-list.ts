@@ -61,6 +61,7 @@ export class CheckList implements Disposable {
       fence: () => task.fence(),
       progress: (message) => task.progress(message),
       usedSecret: (name, origins) => task.usedSecret(name, origins),
+      trace: task.trace,
     };
   }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { bearerAuthorization } from '../../../../src/connectors/servicenow/auth/bearer.ts';
 import { usernamePassword } from '../../../../src/connectors/servicenow/auth/username-password.ts';
 import { createRefreshTokens } from '../../../../src/connectors/servicenow/auth/refresh-tokens.ts';
+import { noMetrics } from '../../../../src/observability/metrics.ts';
 import { Redactor, Secret } from '../../../../src/kit/secret.ts';
 import { systemClock } from '../../../../src/kit/time.ts';
 import { TokenSource } from '../../../../src/oauth/token-source.ts';
@@ -38,6 +39,7 @@ describe('an Authorization header', () => {
       new Map([['passwordRef', new Secret('word')]]),
       {
         send: () => Promise.reject(new Error('nothing is sent')),
+        meter: noMetrics,
         clock: systemClock,
         tokens,
         refreshTokens: createRefreshTokens({

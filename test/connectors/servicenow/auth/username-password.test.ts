@@ -28,13 +28,13 @@ describe('user name and password', () => {
   leavesNothingOpen();
 
   it('travel as Basic of UTF-8, colons and all', async () => {
-    expect(PASSWORDS.svc_deploy).to.match(/:.*[^\p{ASCII}]/u);
-    const { decision } = await bench.check(bench.asUser('svc_deploy'), QUESTION);
+    expect(PASSWORDS.svc_deploy_ist).to.match(/:.*[^\p{ASCII}]/u);
+    const { decision } = await bench.check(bench.asUser('svc_deploy_ist'), QUESTION);
     expect(decision).to.equal('approved');
     const [call] = tableCalls(bench.instance);
-    const pair = Buffer.from(`svc_deploy:${PASSWORDS.svc_deploy}`, 'utf8').toString('base64');
+    const pair = Buffer.from(`svc_deploy_ist:${PASSWORDS.svc_deploy_ist}`, 'utf8').toString('base64');
     expect(call?.headers.authorization).to.equal(`Basic ${pair}`);
-    expect(call?.user).to.equal('svc_deploy');
+    expect(call?.user).to.equal('svc_deploy_ist');
   });
 
   it('a name with a colon is never sent: it would be a failed log-in of whoever stands before it', async () => {
