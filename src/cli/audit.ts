@@ -1,7 +1,7 @@
 import { readEnvironment } from '../config/environment.ts';
-import { ConfigurationError } from '../config/load.ts';
+import { CommandLineError, ConfigurationError } from '../config/errors.ts';
 import { loadLocalConfiguration } from '../config/local.ts';
-import type { FlagKind } from '../config/flags.ts';
+import { meant } from '../config/suggestion.ts';
 import { reasonOf } from '../kit/errors.ts';
 import type { AuditRecord, Head } from '../observability/audit/chain.ts';
 import { auditError } from '../observability/audit/errors.ts';
@@ -9,37 +9,37 @@ import { auditFolder, auditFolderOf, type AuditFolder } from '../observability/a
 import { recordsIn } from '../observability/audit/records.ts';
 import { listSegments } from '../observability/audit/segments.ts';
 import { verifyAuditLog } from '../observability/audit/verify.ts';
+import { complain } from './complaint.ts';
+import { OPERATING } from './pages/operating.ts';
+import { flagKinds, hintOf } from './pages/page.ts';
+import { jsonText, terminalOf } from './report/layout.ts';
 import { recordLine, verificationReport } from './report/audit.ts';
 
-const HINT = 'servicenow-delegate audit --help shows what it takes, with examples.';
+const HINT = hintOf('audit');
 
 const WHOLE = 0;
 const NOT_WHOLE = 1;
 
-interface Subcommand {
-  readonly flags: Readonly<Record<string, FlagKind>>;
-  run(folder: AuditFolder, flags: ReadonlyMap<string, string>): Promise<number>;
-}
+type Subcommand = (folder: AuditFolder, flags: ReadonlyMap<string, string>) => Promise<number>;
 
-const subcommands: Readonly<Record<string, Subcommand>> = {
-  verify: { flags: { json: 'switch', head: 'text' }, run: verify },
-  show: { flags: { json: 'switch', since: 'text', task: 'text' }, run: show },
-};
+const subcommands: Readonly<Record<string, Subcommand>> = { verify, show };
 
 /** `servicenow-delegate audit verify` and `audit show`, beside a delegate that runs or while it is stopped. */
 export async function audit(args: readonly string[]): Promise<number> {
-  const [name = ''] = args;
+  const [name = '', ...others] = args;
   const subcommand = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
-  if (subcommand === undefined) throw new ConfigurationError(['audit: say verify or show'], HINT);
-  const command = { flags: subcommand.flags, operand: 'verify or show' };
-  const loaded = loadLocalConfiguration({ args, environment: readEnvironment() }, command, HINT);
-  for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`);
+  if (subcommand === undefined) {
+    throw new CommandLineError([`audit: say verify or show${meant(name, Object.keys(subcommands))}`], HINT);
+  }
+  const command = { flags: flagKinds(OPERATING.audit, name) };
+  const loaded = loadLocalConfiguration({ args: others, environment: readEnvironment() }, command, HINT);
+  for (const warning of loaded.warnings) complain({ message: warning });
   const path = auditFolderOf(loaded.configuration.stateDir);
   const folder = auditFolder(path);
   try {
     const isThere = (await listSegments(folder)).length > 0;
-    if (!isThere) process.stderr.write(`There is no audit log in ${path}.\n`);
-    const code = await subcommand.run(folder, loaded.flags);
+    if (!isThere) complain({ message: `There is no audit log in ${path}.` });
+    const code = await subcommand(folder, loaded.flags);
     return isThere ? code : NOT_WHOLE;
   } catch (thrown) {
     if (thrown instanceof ConfigurationError) throw thrown;
@@ -54,7 +54,7 @@ async function verify(folder: AuditFolder, flags: ReadonlyMap<string, string>): 
   const head = flags.get('head');
   const report = await verifyAuditLog(folder, head === undefined ? [] : [headOf(head)]);
   process.stdout.write(
-    flags.has('json') ? `${JSON.stringify(report, null, 2)}\n` : verificationReport(report),
+    flags.has('json') ? jsonText(report) : verificationReport(report, terminalOf(process.stdout)),
   );
   return report.isWhole ? WHOLE : NOT_WHOLE;
 }
@@ -62,7 +62,7 @@ async function verify(folder: AuditFolder, flags: ReadonlyMap<string, string>): 
 function headOf(text: string): Head {
   const [, seq, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text) ?? [];
   if (seq !== undefined && hash !== undefined) return { seq: Number(seq), hash };
-  throw new ConfigurationError(
+  throw new CommandLineError(
     ['--head: must be the seq and the hash of a record with a colon between them, as in 1204:5f70bf18…'],
     HINT,
   );
@@ -91,7 +91,7 @@ async function show(folder: AuditFolder, flags: ReadonlyMap<string, string>): Pr
 function timeOf(text: string): number {
   const epochMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(epochMs)) return epochMs;
-  throw new ConfigurationError(
+  throw new CommandLineError(
     ['--since: must be a date or a time such as 2026-11-23 or 2026-11-23T13:10:00Z'],
     HINT,
   );

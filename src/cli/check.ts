@@ -2,6 +2,7 @@ import { approvalAnswerSchema } from '../connectors/servicenow/tasks/approval-ch
 import { runLocalCommand, type LocalCommand } from './local/command.ts';
 import { readApprovalFile, withTicket } from './local/input-file.ts';
 import { untilSettled, type Ran } from './local/task.ts';
+import { CHECKING } from './pages/checking.ts';
 import { approvalReport, type Approval } from './report/approval.ts';
 
 /** Apart from those of failures, so that "not yet" is never taken for one. */
@@ -10,20 +11,11 @@ const FAILED = 1;
 const FAILED_FOR_NOW = 3;
 
 const DEFAULT_INTERVAL_S = 60;
-/** A look is a request to the instance; a manager does not look more often either. */
-const MIN_INTERVAL_S = 10;
-const MAX_INTERVAL_S = 3_600;
-/** A week: longer than an approval waits, and short enough to end. */
-const MAX_WAIT_S = 604_800;
 
 const command: LocalCommand = {
   name: 'check',
   task: 'servicenow.approval.check',
-  flags: {
-    ticket: 'text',
-    wait: { leastSeconds: 1, mostSeconds: MAX_WAIT_S },
-    interval: { leastSeconds: MIN_INTERVAL_S, mostSeconds: MAX_INTERVAL_S },
-  },
+  page: CHECKING.check,
   async readInput(source, flags) {
     const approval = await readApprovalFile(source);
     const number = flags.get('ticket');

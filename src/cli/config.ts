@@ -1,26 +1,18 @@
 import { readEnvironment } from '../config/environment.ts';
 import { printableSettings, settingsReference } from '../config/load.ts';
 import { CONFIG_FILE_FLAG, CONFIG_FILE_VARIABLE } from '../config/schema.ts';
+import { complain } from './complaint.ts';
+import { harmlessJson } from './report/layout.ts';
 
 /** `servicenow-delegate config`: what `run` would work with, or every complaint about it. */
 export function config(args: readonly string[]): Promise<0> {
   const { text, warnings } = printableSettings({ args, environment: readEnvironment() });
-  for (const warning of warnings) process.stderr.write(`${warning}\n`);
-  process.stdout.write(`${text}\n`);
+  for (const warning of warnings) complain({ message: warning });
+  process.stdout.write(`${harmlessJson(text)}\n`);
   return Promise.resolve(0);
 }
 
-/** `servicenow-delegate config --help`: every setting. */
-export function settingsHelp(): string {
-  const blocks = settingsReference().map(({ key, env, flag, fallback, doc }) => {
-    const names = [env, flag, `file: ${key}`].filter((name) => name !== '').join('  ');
-    return `${names}\n    ${doc}${fallback === '' ? '' : ` Default: ${fallback}`}`;
-  });
-  const file = `${CONFIG_FILE_VARIABLE}  --${CONFIG_FILE_FLAG}\n    YAML or JSON file with settings by their file keys.`;
-  return [...blocks, file, ''].join('\n');
-}
-
-/** The same list as Markdown, for `docs/configuration.md`. */
+/** Every setting as Markdown, for `docs/configuration.md`. */
 export function configurationReference(): string {
   const code = (text: string): string => (text === '' ? '' : `\`${text}\``);
   const rows = settingsReference().map(

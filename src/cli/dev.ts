@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { DEV_ENVIRONMENT_SECRETS } from '../dev/connectors.ts';
 import { SEED } from '../dev/fake-servicenow/index.ts';
 import { stopSignal } from './signals.ts';
-import { openWorld } from './world.ts';
+import { hanging, terminalOf, type Terminal } from './report/layout.ts';
+import { addressLines, openWorld } from './world.ts';
 
 /** `npm run dev`: the world of the demo, left running until Ctrl+C. */
 export async function dev(args: readonly string[]): Promise<void> {
@@ -27,34 +27,48 @@ export async function dev(args: readonly string[]): Promise<void> {
   const auth = { ...managed, spec: { ...managed.spec, passwordRef: 'env:SNOW_PASSWORD' } };
   const local = JSON.stringify({ connector: { ...password, spec: { ...password.spec, auth } }, ...question });
   const cli = `node ${process.argv[1] ?? ''}`;
-  process.stdout.write(`The world runs. Ctrl+C ends it.
-
-   manager            ${manager}  (API description: ${manager}/openapi.json)
-   ServiceNow (fake)  ${serviceNow}  (admin plane: ${serviceNowAdmin})
-   AD FS (fake)       ${adfs}
-   delegate eu-1      ${health}/readyz
-   API token          ${world.apiToken}
-   connectors         ${Object.values(world.connectors)
-     .map((connector) => connector.identifier)
-     .join(', ')}
-
-Test a connector, wait for an approval, and let it happen:
-
-curl -sX POST ${bearer} '${manager}/api/v1/connectors/dev_password/test?wait=10000'
-
-curl -sX POST ${bearer} -H 'content-type: application/json' -d '${approval}' ${manager}/api/v1/approvals
-
-curl -sX POST -H 'content-type: application/json' -d '${move}' ${serviceNowAdmin}/__sim/tickets/move
-
-The same without the manager (docs/local-use.md), from another terminal:
-
-export DELEGATE_ALLOW_LOOPBACK=true DELEGATE_SECRET_SNOW_PASSWORD='${DEV_ENVIRONMENT_SECRETS['SNOW_PASSWORD'] ?? ''}'
-export APPROVAL='${local}'
-
-printf %s "$APPROVAL" | ${cli} validate -
-
-printf %s "$APPROVAL" | ${cli} check - --wait=600 --interval=10
-`);
+  const terminal = terminalOf(process.stdout);
+  const lines = [
+    'The world runs. Ctrl+C ends it.',
+    '',
+    ...addressLines(
+      [
+        ['manager', `${manager} (API description: ${manager}/openapi.json)`],
+        ['ServiceNow (fake)', `${serviceNow} (admin plane: ${serviceNowAdmin})`],
+        ['AD FS (fake)', adfs],
+        ['delegate eu-1', `${health}/readyz`],
+        ['API token', world.apiToken],
+        [
+          'connectors',
+          Object.values(world.connectors)
+            .map(({ identifier }) => identifier)
+            .join(', '),
+        ],
+      ],
+      terminal,
+    ),
+    ...section('Test a connector, wait for an approval, and let it happen:', terminal, [
+      `curl -sX POST ${bearer} '${manager}/api/v1/connectors/dev_password/test?wait=10000'`,
+      `curl -sX POST ${bearer} -H 'content-type: application/json' -d '${approval}' ${manager}/api/v1/approvals`,
+      `curl -sX POST -H 'content-type: application/json' -d '${move}' ${serviceNowAdmin}/__sim/tickets/move`,
+    ]),
+    ...section(
+      "From another terminal, with the delegate's own settings, how it is doing and what it has to work with:",
+      terminal,
+      [`. ${world.settingsFile}`, `${cli} status`, `${cli} doctor`],
+    ),
+    ...section('There, too, the same as above without the manager (docs/local-use.md):', terminal, [
+      `export APPROVAL='${local}'`,
+      `printf %s "$APPROVAL" | ${cli} validate -`,
+      `printf %s "$APPROVAL" | ${cli} check - --wait=600 --interval=10`,
+    ]),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
   await stopSignal();
   process.stdout.write('\nStopping.\n');
+}
+
+/** What is to be copied is never broken, and stands apart. */
+function section(title: string, { width }: Terminal, commands: readonly string[]): string[] {
+  return ['', ...hanging('', title, width), ...commands.flatMap((command) => ['', command])];
 }

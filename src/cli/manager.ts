@@ -1,4 +1,5 @@
 import { readEnvironment } from '../config/environment.ts';
+import { CommandLineError } from '../config/errors.ts';
 import { loadManagerSettings } from '../config/manager-settings.ts';
 import { packageVersion } from '../config/version.ts';
 import { Redactor } from '../kit/secret.ts';
@@ -8,10 +9,9 @@ import { guardOutputs, onLastWords } from './outputs.ts';
 import { stopSignal } from './signals.ts';
 
 /** `servicenow-delegate manager`: the reference manager alone, until a signal. */
-export async function manager(args: readonly string[]): Promise<0 | 2> {
+export async function manager(args: readonly string[]): Promise<0> {
   if (args.length > 0) {
-    process.stderr.write('manager takes no arguments; docs/manager.md lists its settings\n');
-    return 2;
+    throw new CommandLineError(['manager takes no arguments'], 'docs/manager.md lists its settings.');
   }
   const settings = loadManagerSettings(readEnvironment());
   const redactor = new Redactor();
@@ -39,8 +39,10 @@ export async function manager(args: readonly string[]): Promise<0 | 2> {
     process.stderr.write(`API token for this run: ${started.apiToken.reveal()}\n`);
   }
   redactor.register(started.apiToken.reveal(), { pinned: true });
+  // Before anybody can know that it is there: a signal that nobody listens for kills.
+  const asked = stopSignal();
   log.info({ url: started.url, publicUrl: started.publicUrl }, 'manager ready');
-  const signal = await stopSignal();
+  const signal = await asked;
   log.info({ signal }, 'manager stops');
   return 0;
 }

@@ -8,9 +8,11 @@ import { ScrubbedLines, type Redactor } from '../kit/secret.ts';
  * away; the end of the process does the same.
  *
  * The log has a way of its own, which is scrubbed before (`createLogger`).
+ *
+ * @param beforeOutput called before anything is let out: what stands on the terminal may have to make room
  */
-export function guardOutputs(redactor: Redactor): Disposable {
-  const guards = [process.stdout, process.stderr].map((stream) => new Guard(stream, redactor));
+export function guardOutputs(redactor: Redactor, beforeOutput: () => void = () => {}): Disposable {
+  const guards = [process.stdout, process.stderr].map((stream) => new Guard(stream, redactor, beforeOutput));
   const warnings = process.listeners('warning');
   const onWarning = (warning: Error): void => void process.stderr.write(`${warning.stack ?? warning.name}\n`);
   // Node's own listener writes past the stream.
@@ -33,12 +35,14 @@ class Guard implements Disposable {
   readonly #stream: NodeJS.WriteStream;
   readonly #original: NodeJS.WriteStream['write'];
   readonly #lines: ScrubbedLines;
+  readonly #beforeOutput: () => void;
   readonly #decoder = new StringDecoder('utf8');
   #onWritten: (() => void)[] = [];
   #turn: NodeJS.Immediate | undefined;
 
-  constructor(stream: NodeJS.WriteStream, redactor: Redactor) {
+  constructor(stream: NodeJS.WriteStream, redactor: Redactor, beforeOutput: () => void) {
     this.#stream = stream;
+    this.#beforeOutput = beforeOutput;
     this.#original = stream.write.bind(stream);
     this.#lines = new ScrubbedLines(redactor);
     stream.write = (chunk: string | Uint8Array, ...rest: unknown[]): boolean => {
@@ -62,6 +66,7 @@ class Guard implements Disposable {
     const onWritten = this.#onWritten.splice(0);
     // Even nothing at all is refused by a full disk, and an output that nobody wrote to would end the process.
     if (text === '' && onWritten.length === 0) return;
+    this.#beforeOutput();
     this.#original(text, () => {
       for (const tell of onWritten) tell();
     });
@@ -96,12 +101,16 @@ export function onLastWords(speak: (error: Error) => number): void {
  * For a command that learns secrets: nothing of them is printed by anybody, and what nobody foresaw is told with its
  * message, scrubbed, before the process exits with that code.
  */
-export function guardCommand(redactor: Redactor, exitCodeOf: (error: Error) => number): Disposable {
+export function guardCommand(
+  redactor: Redactor,
+  exitCodeOf: (error: Error) => number,
+  beforeOutput?: () => void,
+): Disposable {
   onLastWords((error) => {
     process.stderr.write(`${redactor.scrub(inspect(error))}\n`);
     return exitCodeOf(error);
   });
-  return guardOutputs(redactor);
+  return guardOutputs(redactor, beforeOutput);
 }
 
 /** Where it happened, for want of a redactor: nobody vouches for the message. */

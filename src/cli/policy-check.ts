@@ -1,11 +1,13 @@
-import { ConfigurationError } from '../config/load.ts';
+import { CommandLineError } from '../config/errors.ts';
 import { readFlags } from '../config/flags.ts';
 import { TASK_NAMES } from '../connectors/index.ts';
 import type { PolicyDocument } from '../policy/document.ts';
 import { IMPLIED_TABLES } from '../policy/file-policy.ts';
 import { complaintText, readPolicyFile } from '../policy/read-policy.ts';
 import { remarksOn, type Remark } from '../policy/review.ts';
-import { hanging, printable, terminalOf, type Terminal } from './report/layout.ts';
+import { CHECKING } from './pages/checking.ts';
+import { flagKinds, hintOf } from './pages/page.ts';
+import { hanging, jsonText, marked, printable, terminalOf, type Terminal } from './report/layout.ts';
 
 const VALID = 0;
 const NOT_VALID = 1;
@@ -15,12 +17,15 @@ const MIB = 1_048_576;
 /** 0 the file is valid, whatever there is to remark · 1 it is not. Rejects for a wrong command line. */
 export function policyCheck(args: readonly string[]): Promise<number> {
   const complaints: string[] = [];
-  const flags = readFlags(args, complaints, { flags: { json: 'switch' }, operand: 'FILE' });
+  const flags = readFlags(args, complaints, {
+    flags: flagKinds(CHECKING.policy, 'check'),
+    operand: 'FILE',
+  });
   const { operand } = flags;
   if (flags.settings.length > 0)
     complaints.push('policy check takes no settings: it looks at one file alone');
   if (complaints.length > 0 || operand === undefined) {
-    throw new ConfigurationError(complaints, 'servicenow-delegate policy --help shows what it takes.');
+    throw new CommandLineError(complaints, hintOf('policy'));
   }
   const asJson = flags.own.has('json');
   const reading = readPolicyFile(operand);
@@ -28,7 +33,7 @@ export function policyCheck(args: readonly string[]): Promise<number> {
     const { complaints: mistakes } = reading;
     process.stdout.write(
       asJson
-        ? json({ valid: false, complaints: mistakes })
+        ? jsonText({ valid: false, complaints: mistakes })
         : mistakes.map((mistake) => `${printable(`${operand}: ${complaintText(mistake)}`)}\n`).join(''),
     );
     return Promise.resolve(NOT_VALID);
@@ -37,14 +42,10 @@ export function policyCheck(args: readonly string[]): Promise<number> {
   const remarks = remarksOn(document, TASK_NAMES);
   process.stdout.write(
     asJson
-      ? json({ valid: true, hash, policy: document, remarks })
+      ? jsonText({ valid: true, hash, policy: document, remarks })
       : policyReport({ operand, document, hash, remarks }, terminalOf(process.stdout)),
   );
   return Promise.resolve(VALID);
-}
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 interface Checked {
@@ -58,14 +59,12 @@ interface Checked {
 export function policyReport({ operand, document, hash, remarks }: Checked, terminal: Terminal): string {
   const { paint, width } = terminal;
   const lines = [
-    `${paint('good', '✓')} ${paint('strong', printable(operand))} is valid: ${hash}`,
+    ...marked(paint('good', '✓'), `${operand} is valid: ${hash}`, width),
     '',
     paint('strong', 'Allowed, and nothing else'),
     ...allowed(document).flatMap(([first, text]) => hanging(first, text, width)),
     ...(remarks.length === 0 ? [] : ['', paint('strong', 'Worth a look')]),
-    ...remarks.flatMap(({ path, message }) =>
-      hanging(`${paint('warning', '!')} `, `${path}: ${message}`, width),
-    ),
+    ...remarks.flatMap(({ path, message }) => marked(paint('warning', '!'), `${path}: ${message}`, width)),
     '',
   ];
   return lines.join('\n');

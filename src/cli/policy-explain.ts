@@ -12,10 +12,13 @@ import type { Judgement } from '../policy/judgement.ts';
 import { PinFile } from '../policy/pins.ts';
 import type { Policy, TaskAsk } from '../policy/policy.ts';
 import { shownReference } from '../policy/secret-reference.ts';
+import { complain } from './complaint.ts';
 import { localError } from './local/errors.ts';
 import { readTaskFile } from './local/input-file.ts';
 import { guardCommand } from './outputs.ts';
-import { hanging, padded, terminalOf, type Terminal } from './report/layout.ts';
+import { CHECKING } from './pages/checking.ts';
+import { flagKinds, hintOf } from './pages/page.ts';
+import { hanging, jsonText, marked, padded, terminalOf, type Terminal } from './report/layout.ts';
 import { onStopSignals } from './signals.ts';
 
 const ALLOWED = 0;
@@ -43,10 +46,10 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
   const environment = readEnvironment();
   const { configuration, flags, operand, warnings } = loadLocalConfiguration(
     { args, environment },
-    { flags: { json: 'switch' }, operand: 'TASK' },
-    'servicenow-delegate policy --help shows what it takes, with examples.',
+    { flags: flagKinds(CHECKING.policy, 'explain'), operand: 'TASK' },
+    hintOf('policy'),
   );
-  for (const warning of warnings) process.stderr.write(`${warning}\n`);
+  for (const warning of warnings) complain({ message: warning });
   const redactor = new Redactor();
   using _outputs = guardCommand(redactor, () => DENIED);
   const stop = new AbortController();
@@ -88,9 +91,7 @@ export async function policyExplain(args: readonly string[]): Promise<number> {
   const { secrets = [] } = type.prepare(input);
   const explanation = await explain({ task: name, asks, secrets }, policy, configuration.secretNames);
   process.stdout.write(
-    flags.has('json')
-      ? `${JSON.stringify(explanation, null, 2)}\n`
-      : explanationReport(explanation, terminalOf(process.stdout)),
+    flags.has('json') ? jsonText(explanation) : explanationReport(explanation, terminalOf(process.stdout)),
   );
   return explanation.allowed ? ALLOWED : DENIED;
 }
@@ -126,13 +127,15 @@ export function explanationReport({ task, allowed, judgements }: Explanation, te
     const mark = one.allowed ? paint('good', '✓') : paint('bad', '✗');
     const indent = ' '.repeat(SUBJECT_COLUMNS + 4);
     return [
-      ...hanging(`${mark} ${padded(subject, SUBJECT_COLUMNS)}  `, asked, width),
+      ...hanging(`  ${padded(subject, SUBJECT_COLUMNS)}  `, asked, width).map((line, index) =>
+        index === 0 ? mark + line.slice(1) : line,
+      ),
       ...hanging(indent, because, width),
       ...(hint === undefined ? [] : hanging(`${indent}→ `, hint, width)),
     ];
   });
   const verdict = allowed
-    ? `${paint('good', '✓')} ${paint('strong', `${task} is allowed`)}`
-    : `${paint('bad', '✗')} ${paint('strong', `${task} is denied`)}`;
-  return [verdict, '', ...lines, ''].join('\n');
+    ? marked(paint('good', '✓'), `${task} is allowed`, width)
+    : marked(paint('bad', '✗'), `${task} is denied`, width);
+  return [...verdict, '', ...lines, ''].join('\n');
 }

@@ -1,6 +1,8 @@
-import { ConfigurationError } from '../config/load.ts';
+import { CommandLineError } from '../config/errors.ts';
+import { meant } from '../config/suggestion.ts';
 import { policyCheck } from './policy-check.ts';
 import { policyExplain } from './policy-explain.ts';
+import { hintOf } from './pages/page.ts';
 import { orWrongUsage } from './usage.ts';
 
 const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
@@ -12,8 +14,8 @@ const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<
 export async function policy([name = '', ...args]: readonly string[]): Promise<number> {
   const command = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
   if (command !== undefined) return await orWrongUsage(() => command(args));
-  throw new ConfigurationError(
-    ['policy: say check FILE or explain TASK'],
-    'servicenow-delegate policy --help shows both, with examples.',
+  throw new CommandLineError(
+    [`policy: say check FILE or explain TASK${meant(name, Object.keys(subcommands))}`],
+    hintOf('policy'),
   );
 }

@@ -1,12 +1,15 @@
 import { readEnvironment } from '../config/environment.ts';
-import { ConfigurationError, type TaskConfiguration } from '../config/load.ts';
+import { CommandLineError, ConfigurationError, type TaskConfiguration } from '../config/load.ts';
 import { loadLocalConfiguration } from '../config/local.ts';
 import { bareHostname } from '../kit/http-exchange.ts';
 import { systemClock } from '../kit/time.ts';
 import { isLoopbackHost } from '../policy/destination.ts';
 import { PinFile, type SecretPin } from '../policy/pins.ts';
 import { isReference } from '../policy/secret-reference.ts';
-import { printable } from './report/layout.ts';
+import { complain } from './complaint.ts';
+import { CHECKING } from './pages/checking.ts';
+import { flagKinds, hintOf } from './pages/page.ts';
+import { jsonText, printable, terminalOf, wrapped, type Terminal } from './report/layout.ts';
 import { strangerTo } from './state-folder-user.ts';
 
 /**
@@ -15,25 +18,25 @@ import { strangerTo } from './state-folder-user.ts';
  * exit code.
  */
 
-const HINT = 'servicenow-delegate secrets --help shows what it takes, with examples.';
+const HINT = hintOf('secrets');
 
 const DONE = 0;
 const NOT_THERE = 1;
 
 /** `secrets pins [--json]`: where each secret may go. */
 export async function listPins(args: readonly string[]): Promise<number> {
-  // An operand stands for the one that this command does not have.
-  const { configuration, flags } = load(['pins', ...args]);
+  const { configuration, flags } = load('pins', args);
   const pins = await (await openPins(configuration)).list();
-  process.stdout.write(flags.has('json') ? `${JSON.stringify({ pins }, null, 2)}\n` : pinsReport(pins));
+  process.stdout.write(flags.has('json') ? jsonText({ pins }) : pinsReport(pins, terminalOf(process.stdout)));
   return DONE;
 }
 
 /** `secrets allow REFERENCE ORIGIN` */
 export async function allowSecret(args: readonly string[]): Promise<number> {
-  const [reference, origin = '', ...flags] = args;
-  const { configuration, operand } = load([...(reference === undefined ? [] : [reference]), ...flags]);
-  const name = nameOf(operand, configuration);
+  const { configuration, operands } = load('allow', args);
+  const [reference = '', origin = '', ...others] = operands;
+  if (others.length > 0) throw new CommandLineError(['secrets allow takes REFERENCE and ORIGIN alone'], HINT);
+  const name = nameOf(reference, configuration);
   const allowed = originOf(origin);
   await (await openPins(configuration)).allow(name, allowed);
   process.stdout.write(`${printable(name)} may go to ${allowed}, from its next use on.\n`);
@@ -42,7 +45,7 @@ export async function allowSecret(args: readonly string[]): Promise<number> {
 
 /** `secrets forget REFERENCE`: 1 if it has no pin. */
 export async function forgetSecret(args: readonly string[]): Promise<number> {
-  const { configuration, operand } = load(args);
+  const { configuration, operand } = load('forget', args);
   const name = nameOf(operand, configuration);
   if (!(await (await openPins(configuration)).forget(name))) {
     process.stderr.write(`${printable(name)} has no pin.\n`);
@@ -52,10 +55,20 @@ export async function forgetSecret(args: readonly string[]): Promise<number> {
   return DONE;
 }
 
-function load(args: readonly string[]): ReturnType<typeof loadLocalConfiguration> {
+const OPERANDS = {
+  pins: {},
+  allow: { operand: 'REFERENCE', operands: 'any' },
+  forget: { operand: 'REFERENCE' },
+} as const;
+
+function load(
+  subcommand: keyof typeof OPERANDS,
+  args: readonly string[],
+): ReturnType<typeof loadLocalConfiguration> {
   const sources = { args, environment: readEnvironment() };
-  const loaded = loadLocalConfiguration(sources, { flags: { json: 'switch' }, operand: 'REFERENCE' }, HINT);
-  for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`);
+  const flags = flagKinds(CHECKING.secrets, subcommand);
+  const loaded = loadLocalConfiguration(sources, { flags, ...OPERANDS[subcommand] }, HINT);
+  for (const warning of loaded.warnings) complain({ message: warning });
   if (loaded.configuration.policyFile !== undefined) {
     process.stderr.write(
       'There is a policy file, and it alone says where secrets may go: pins are not used.\n',
@@ -74,7 +87,7 @@ async function openPins({ stateDir }: TaskConfiguration): Promise<PinFile> {
 function nameOf(reference: string, { secretNames }: TaskConfiguration): string {
   const name = (Object.hasOwn(secretNames, reference) ? secretNames[reference] : undefined) ?? reference;
   if (isReference(name)) return name;
-  throw new ConfigurationError(
+  throw new CommandLineError(
     ['REFERENCE: must be a secret reference such as env:SN_PASSWORD, or a name of secretNames'],
     HINT,
   );
@@ -86,7 +99,7 @@ function originOf(text: string): string {
   const isSafe =
     url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(bareHostname(url)));
   if (isPlain && isSafe) return url.origin;
-  throw new ConfigurationError(
+  throw new CommandLineError(
     [
       'ORIGIN: must be https:// and a host, such as https://acme.service-now.com, with its port if it has one',
     ],
@@ -94,12 +107,13 @@ function originOf(text: string): string {
   );
 }
 
-function pinsReport(pins: readonly SecretPin[]): string {
+function pinsReport(pins: readonly SecretPin[], { width }: Terminal): string {
   if (pins.length === 0) return 'No secret was used yet.\n';
   return pins
-    .map(({ reference, origins, since }) => {
+    .flatMap(({ reference, origins, since }) => {
       const where = origins.length === 0 ? 'stays on this machine' : origins.join(', ');
-      return `${printable(`${reference} → ${where} (since ${since.slice(0, 10)})`)}\n`;
+      return wrapped(`${reference} → ${where} (since ${since.slice(0, 10)})`, width);
     })
+    .map((line) => `${line}\n`)
     .join('');
 }

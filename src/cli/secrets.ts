@@ -1,4 +1,6 @@
-import { ConfigurationError } from '../config/load.ts';
+import { CommandLineError } from '../config/errors.ts';
+import { meant } from '../config/suggestion.ts';
+import { hintOf } from './pages/page.ts';
 import { allowSecret, forgetSecret, listPins } from './secret-pins.ts';
 import { checkSecrets } from './secrets-check.ts';
 import { orWrongUsage } from './usage.ts';
@@ -14,8 +16,10 @@ const subcommands: Readonly<Record<string, (args: readonly string[]) => Promise<
 export async function secrets([name = '', ...args]: readonly string[]): Promise<number> {
   const command = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
   if (command !== undefined) return await orWrongUsage(() => command(args));
-  throw new ConfigurationError(
-    ['secrets: say check, pins, allow REFERENCE ORIGIN or forget REFERENCE'],
-    'servicenow-delegate secrets --help shows each, with examples.',
+  throw new CommandLineError(
+    [
+      `secrets: say check, pins, allow REFERENCE ORIGIN or forget REFERENCE${meant(name, Object.keys(subcommands))}`,
+    ],
+    hintOf('secrets'),
   );
 }

@@ -1,4 +1,5 @@
 import { wrap } from '../kit/errors.ts';
+import { complain } from './complaint.ts';
 
 /** The command line, a file or the settings are at fault, and nothing was asked of anybody. */
 export const WRONG_USAGE = 2;
@@ -8,9 +9,9 @@ export async function orWrongUsage(command: () => Promise<number>): Promise<numb
   try {
     return await command();
   } catch (thrown) {
-    const { category, message, hint } = wrap(thrown);
-    if (category !== 'invalid-input') throw thrown;
-    process.stderr.write(`${message}\n${hint === undefined ? '' : `${hint}\n`}`);
+    const error = wrap(thrown);
+    if (error.category !== 'invalid-input') throw thrown;
+    complain(error);
     return WRONG_USAGE;
   }
 }

@@ -3,6 +3,7 @@ import { runLocalCommand, type LocalCommand } from './local/command.ts';
 import { LOCAL_ERRORS } from './local/errors.ts';
 import { readConnectorFile } from './local/input-file.ts';
 import type { Ran } from './local/task.ts';
+import { CHECKING } from './pages/checking.ts';
 import { validationReport } from './report/validation.ts';
 
 const COULD_NOT_BE_MADE = 3;
@@ -10,7 +11,7 @@ const COULD_NOT_BE_MADE = 3;
 const command: LocalCommand = {
   name: 'validate',
   task: 'servicenow.connector.validate',
-  flags: {},
+  page: CHECKING.validate,
   readInput: readConnectorFile,
   perform: (look) => look(),
   exitCodeOf: validationExitCode,

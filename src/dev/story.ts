@@ -38,7 +38,8 @@ const approval = z.object({
   looks: z.array(look),
 });
 
-type Tell = (line?: string) => void;
+/** A paragraph, indented by what stands before it; whoever prints it wraps it. */
+type Tell = (text?: string) => void;
 
 const MARKS: Readonly<Record<string, string>> = { passed: '✓', failed: '✗', warned: '!', skipped: '–' };
 const POLL_MS = 200;
@@ -80,7 +81,7 @@ async function testConnector(
   }
   const { output, error } = task;
   const summary = output?.errorSummary ?? (error && `${error.message} ${error.hint ?? ''}`);
-  if (summary !== undefined) for (const line of wrapped(summary)) tell(`      ${line}`);
+  if (summary !== undefined) tell(`      ${summary}`);
   tell();
   return task;
 }
@@ -128,23 +129,6 @@ async function watchApproval(world: World, tell: Tell): Promise<void> {
     expectThat(systemClock.monotonic() < giveUpAt, 'the approval is decided in time');
     await sleep(systemClock, POLL_MS);
   }
-}
-
-const TEXT_WIDTH = 90;
-
-/** Lines of whole words. */
-function wrapped(text: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.trim().split(/\s+/)) {
-    if (line !== '' && line.length + 1 + word.length > TEXT_WIDTH) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }
 
 function expectThat(holds: boolean, what: string): void {

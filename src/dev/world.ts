@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,6 +16,8 @@ import {
 } from './connectors.ts';
 import { createDevelopmentCertificate } from './fake-identity/index.ts';
 import { JsonApi } from './json-api.ts';
+import { makeWorldFolder, sweepLeftovers } from './leftovers.ts';
+import { devPolicy } from './policy.ts';
 
 /** A version from before OIDC refresh tokens, for the delegate that plays the old one. */
 export const OLD_VERSION = '23.06.79812';
@@ -34,6 +36,8 @@ export interface WorldOptions {
   logLevel?: string;
   /** More for the delegates' environment, by the name behind `DELEGATE_SECRET_`. */
   secrets?: Readonly<Record<string, string>>;
+  /** `default`: the delegates have no policy file, and take tasks for any host. Left out, they have one (`devPolicy`). */
+  policy?: 'default';
 }
 
 /** Manager, ServiceNow, AD FS and two delegates, each a process of its own on free ports. */
@@ -56,6 +60,10 @@ export interface World extends AsyncDisposable {
   readonly connectors: DevConnectors;
   /** Secrets, state and configuration of the delegates; gone when the world is. */
   readonly folder: string;
+  /** The environment that delegate eu-1 was started with, and the port that its health endpoints got. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** A file that puts `settings` into a shell: `. FILE`. */
+  readonly settingsFile: string;
   /** The manager alone goes away. */
   stopManager(): Promise<number | string>;
   /** Stops everything, delegates first. Resolves with each process's exit code. */
@@ -64,7 +72,8 @@ export interface World extends AsyncDisposable {
 
 /** Resolves when both delegates are ready. Whatever was started is stopped if something fails. */
 export async function startWorld(options: WorldOptions): Promise<World> {
-  const folder = await mkdtemp(join(tmpdir(), 'servicenow-delegate-'));
+  await sweepLeftovers(tmpdir());
+  const folder = await makeWorldFolder(tmpdir());
   const children: Child[] = [];
   try {
     return await build(options, folder, children);
@@ -106,6 +115,7 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
     MANAGER_HTTP_PORT: '0',
     MANAGER_API_TOKEN: apiToken,
     MANAGER_MIN_RETRY_INTERVAL_MS: String(LOOK_EVERY_MS),
+    MANAGER_SIGN_TASKS: 'true',
     MANAGER_LOG_LEVEL: level,
   });
   const [serviceNow, adfs, manager] = await Promise.all([
@@ -125,6 +135,10 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
   );
   const configFile = join(folder, 'delegate.yaml');
   await writeFile(configFile, JSON.stringify({ secretNames: DEV_SECRET_NAMES }));
+  const secrets = { ...DEV_ENVIRONMENT_SECRETS, ...options.secrets };
+  const addresses = { serviceNow: serviceNow.url, adfs: adfs.url };
+  const policyFile = join(folder, 'policy.json');
+  await writeFile(policyFile, JSON.stringify(devPolicy(addresses, Object.keys(secrets)), null, 2));
 
   const delegateEnvironment = (name: string, tags: string): Record<string, string> => ({
     DELEGATE_MANAGER_URL: manager.url,
@@ -136,15 +150,14 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
     DELEGATE_HTTP_PORT: '0',
     DELEGATE_SECRETS_DIR: secretsDir,
     DELEGATE_ALLOW_LOOPBACK: 'true',
+    ...(options.policy === 'default' ? {} : { DELEGATE_POLICY_FILE: policyFile }),
     DELEGATE_LOG_LEVEL: level,
     ...Object.fromEntries(
-      Object.entries({ ...DEV_ENVIRONMENT_SECRETS, ...options.secrets }).map(([secret, value]) => [
-        `DELEGATE_SECRET_${secret}`,
-        value,
-      ]),
+      Object.entries(secrets).map(([secret, value]) => [`DELEGATE_SECRET_${secret}`, value]),
     ),
   });
-  const delegate = spawn('delegate', ['run'], delegateEnvironment('eu-1', 'eu'));
+  const ownEnvironment = delegateEnvironment('eu-1', 'eu');
+  const delegate = spawn('delegate', ['run'], ownEnvironment);
   const oldDelegate = spawn(
     'old-delegate',
     ['dev-delegate', OLD_VERSION],
@@ -155,6 +168,10 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
     delegate.line(isReady),
     oldDelegate.line(isReady),
   ]);
+
+  const settings = { ...ownEnvironment, DELEGATE_HTTP_PORT: new URL(healthUrl).port };
+  const settingsFile = join(folder, 'eu-1.env');
+  await writeFile(settingsFile, shellText(settings), { mode: 0o600 });
 
   let stopping: ReturnType<typeof stopAll> | undefined;
   const stop = (): ReturnType<typeof stopAll> => (stopping ??= stopAll(children, folder));
@@ -174,8 +191,10 @@ async function build(options: WorldOptions, folder: string, children: Child[]): 
     adfsAdmin,
     delegate,
     oldDelegate,
-    connectors: devConnectors({ serviceNow: serviceNow.url, adfs: adfs.url }),
+    connectors: devConnectors(addresses),
     folder,
+    settings,
+    settingsFile,
     stopManager: () => managerProcess.stop(),
     stop,
     [Symbol.asyncDispose]: async () => {
@@ -222,6 +241,13 @@ async function makeTrust(folder: string, adfsAdmin: JsonApi, serviceNowAdmin: Js
     z.unknown(),
   );
   return secretsDir;
+}
+
+/** Exports for any POSIX shell. */
+function shellText(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `export ${name}='${value.replaceAll("'", String.raw`'\''`)}'\n`)
+    .join('');
 }
 
 /** What a process needs to run at all. Settings of whoever started the world must not leak into it. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { audit } from '../../src/cli/audit.ts';
 import { recordLine, verificationReport } from '../../src/cli/report/audit.ts';
+import { plainTerminal } from './support.ts';
 import { GENESIS, readLine, seal } from '../../src/observability/audit/chain.ts';
 import { auditFolder } from '../../src/observability/audit/folder.ts';
 import { verifyAuditLog } from '../../src/observability/audit/verify.ts';
@@ -161,7 +162,7 @@ describe('what verifying says', () => {
   it('counts what it does not list, and names a line that is being written', async () => {
     const disk = new Disk();
     disk.folder.put('audit-0000000001.ndjson', `${'nothing\n'.repeat(120)}{"se`);
-    const said = verificationReport(await verifyAuditLog(disk.folder));
+    const said = verificationReport(await verifyAuditLog(disk.folder), plainTerminal(80));
     expect(said).to.contain('The audit log is NOT whole.');
     expect(said).to.contain('4 bytes of a line that is being written, or that a crash left\n');
     expect(said).to.contain('audit-0000000001.ndjson, line 1: the delegate did not write this line\n');

@@ -9,7 +9,7 @@ import {
   PRIVATE_KEY_FILE,
 } from '../../src/dev/connectors.ts';
 import { createDevelopmentCertificate } from '../../src/dev/fake-identity/index.ts';
-import { SEED } from '../../src/dev/fake-servicenow/index.ts';
+import { PASSWORDS, SEED } from '../../src/dev/fake-servicenow/index.ts';
 import { startWorld, type World } from '../../src/dev/world.ts';
 import { findLeaks, formsOf } from '../support/canaries.ts';
 import { CLI } from '../support/cli.ts';
@@ -28,6 +28,7 @@ const adfsJournal = z.array(z.looseObject({ form: z.record(z.string(), z.string(
 
 /** More secrets than the development world has: ones that must fail, and one that ServiceNow mirrors. */
 const MORE_SECRETS = {
+  IST_PASSWORD: PASSWORDS.svc_deploy_ist,
   UNKNOWN_CLIENT_ID: 'canary-unknown-client-7d1f',
   UNKNOWN_RESOURCE: 'urn:canary:unknown-resource-93ab',
   WRONG_CLIENT_SECRET: 'canary wrong client secret/+=?&é',
@@ -55,6 +56,8 @@ describe('secrets on their way out', function () {
       environment: process.env,
       logLevel: 'debug',
       secrets: MORE_SECRETS,
+      // Where everybody may be called there are more paths.
+      policy: 'default',
       onLine: (name, text) => lines.push({ where: `log of ${name}`, text }),
     });
   });
@@ -116,7 +119,7 @@ describe('secrets on their way out', function () {
 
   it('are found nowhere, on any path', async () => {
     // A ticket that mirrors a secret back must not carry it to the manager.
-    const mirrored = DEV_ENVIRONMENT_SECRETS['SNOW_PASSWORD'] ?? '';
+    const mirrored = MORE_SECRETS.IST_PASSWORD;
     await world.serviceNowAdmin.post(
       '/__sim/tickets/patch',
       {
@@ -130,7 +133,11 @@ describe('secrets on their way out', function () {
     // --- user name and password
     await validate('password', basic('env:SNOW_PASSWORD'));
     await validate('password by bare name', basic('account.snow_password'));
-    await check('mirrored password', basic('env:SNOW_PASSWORD'), 'something else');
+    await check(
+      'mirrored password',
+      basic('env:IST_PASSWORD', { username: 'svc_deploy_ist' }),
+      'something else',
+    );
     await validate('wrong password', basic('env:WRONG_PASSWORD'));
     await validate('user from a secret', {
       type: 'UsernamePassword',
@@ -193,7 +200,12 @@ describe('secrets on their way out', function () {
     await validate('OIDC, token revoked meanwhile', oidc());
 
     const canaries = await collectCanaries();
-    const outputs = [...lines, ...(await answersOfTheManager()), ...(await filesOfTheDelegates())];
+    const outputs = [
+      ...lines,
+      ...(await answersOfTheManager()),
+      ...(await filesOfTheDelegates()),
+      ...(await pagesOfTheDelegate()),
+    ];
     expect(findLeaks(canaries, outputs)).to.deep.equal([]);
     const fromTheDelegate = outputs.filter(({ text }) => !text.includes('"direction":"sent"'));
     expect(findLeaks(new Map([['pasted', PASTED]]), fromTheDelegate)).to.deep.equal([]);
@@ -260,6 +272,19 @@ describe('secrets on their way out', function () {
         where: `GET /api/v1/${list}`,
         text: JSON.stringify(await world.manager.get(`/api/v1/${list}`, z.unknown())),
       })),
+    );
+  }
+
+  async function pagesOfTheDelegate(): Promise<{ where: string; text: string }[]> {
+    const { DELEGATE_HTTP_PORT: port = '' } = world.settings;
+    return await Promise.all(
+      ['/livez', '/readyz', '/metrics', '/status.json'].map(async (path) => {
+        const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+          headers: { connection: 'close' },
+        });
+        expect(response.status, path).to.equal(200);
+        return { where: path, text: await response.text() };
+      }),
     );
   }
 

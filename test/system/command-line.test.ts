@@ -1,11 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { packageVersion } from '../../src/config/version.ts';
-import { runCli } from '../support/cli.ts';
+import { CLI, runCli } from '../support/cli.ts';
 import { listenOnLoopback } from '../support/listen.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 
@@ -21,10 +23,87 @@ describe('the command line', function () {
     expect(manifest).to.contain(`"version": "${packageVersion()}"`);
   });
 
-  it('answers an unknown command with the list of commands and exit code 2', async () => {
-    const { code, stderr } = await runCli(['runn']);
+  it('answers an unknown command with the one that was meant, all others, and exit code 2', async () => {
+    for (const args of [['runn'], ['help', 'runn'], ['runn', '--help']]) {
+      const { code, stdout, stderr } = await runCli(args);
+      expect({ code, stdout }).to.deep.equal({ code: 2, stdout: '' });
+      expect(stderr)
+        .to.contain('There is no command "runn"; did you mean run?')
+        .and.contain('validate, check');
+    }
+  });
+
+  it('explains each command, asked in any of three ways', async () => {
+    const texts = await Promise.all(
+      [
+        ['help', 'audit'],
+        ['audit', '--help'],
+        ['audit', 'show', '-h'],
+      ].map((args) => runCli(args)),
+    );
+    for (const { code, stdout } of texts) {
+      expect({ code, stdout }).to.deep.equal({ code: 0, stdout: texts[0]?.stdout });
+      expect(stdout).to.match(/^servicenow-delegate audit verify/);
+    }
+  });
+
+  it('tells a mistake in what was typed from one in the configuration, and names what was meant', async () => {
+    const typed = await runCli(['rotate-key', '--state-dri=x']);
+    expect(typed.code).to.equal(2);
+    expect(typed.stderr).to.match(
+      /^The command line is not valid:\n {2}- --state-dri: there is no such flag; did you mean --state-dir\?\n/,
+    );
+    const set = await runCli(['config'], {
+      DELEGATE_MANAGER_URL: 'https://m.example',
+      DELEGATE_CAPACITY: '0',
+    });
+    expect(set.stderr).to.match(/^The configuration is not valid:\n/);
+    const both = await runCli(['config', '--nmae=a'], { DELEGATE_CAPACITY: '0' });
+    expect(both.stderr).to.match(/^The command line and the configuration are not valid:\n/);
+    const ignored = await runCli(['config'], {
+      DELEGATE_MANAGER_URL: 'https://m.example',
+      DELEGATE_CAPCITY: '1',
+    });
+    expect(ignored.stderr).to.contain(
+      'DELEGATE_CAPCITY is not a setting of this delegate; it is ignored. Did you mean DELEGATE_CAPACITY?',
+    );
+  });
+
+  it('cannot be made to obey what was typed, or stands in a path', async () => {
+    const evil = 'a\u001B[2J\u009B31m';
+    for (const args of [
+      [evil],
+      ['validate', evil],
+      ['policy', 'check', evil],
+      ['audit', 'show', `--state-dir=${evil}`],
+    ]) {
+      const { stdout, stderr } = await runCli(args);
+      expect((stdout + stderr).replaceAll('\n', '')).to.match(/^\P{C}+$/u);
+    }
+  });
+
+  it('works from anywhere, by the link that npm makes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cli-test-'));
+    try {
+      const link = join(folder, 'servicenow-delegate');
+      await symlink(CLI, link);
+      const { stdout } = await promisify(execFile)(process.execPath, [link, '--version'], { cwd: folder });
+      expect(stdout).to.equal(`${packageVersion()}\n`);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('reads the file of the settings once, so that it may be a pipe', async () => {
+    const script = `echo 'name: piped' | "$0" "$1" config --manager-url=https://m.example --config=/dev/stdin`;
+    const { stdout } = await promisify(execFile)('sh', ['-c', script, process.execPath, CLI]);
+    expect(JSON.parse(stdout)).to.include({ name: 'piped' });
+  });
+
+  it('ends with 2 if the manager is given an address that is none of a web server', async () => {
+    const { code, stderr } = await runCli(['manager'], { MANAGER_PUBLIC_URL: 'ftp://manager.example.com' });
     expect(code).to.equal(2);
-    expect(stderr).to.contain('There is no command "runn".').and.contain('servicenow-delegate run');
+    expect(stderr).to.contain('MANAGER_PUBLIC_URL: must be an https:// or http:// address');
   });
 
   it('reports every mistake of the configuration at once, and ends with 2', async () => {

@@ -71,6 +71,8 @@ describe('leaving', function () {
     await using world = await startWorld({
       cli: [CLI],
       environment: process.env,
+      // Each step of a task is logged at this level alone.
+      logLevel: 'debug',
       onLine: (name, line) => lines.push(`${name} ${line}`),
     });
     const taskId = await startSlowTask(world, 1_500);

@@ -241,7 +241,7 @@ describe('a connector and an approval without a manager', function () {
       expect(code).to.equal(0);
       expect(stdout)
         .to.match(/^servicenow-delegate validate FILE/)
-        .and.contain('Exit code: 0 it works');
+        .and.contain('Exit codes\n  0   it works\n');
     });
 
     it('works with AD FS', async () => {

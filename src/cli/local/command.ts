@@ -2,7 +2,6 @@ import { inspect } from 'node:util';
 import { composeConnectors } from '../../compose/connectors.ts';
 import { policyOf } from '../../compose/policy.ts';
 import { readEnvironment } from '../../config/environment.ts';
-import type { CommandFlags } from '../../config/flags.ts';
 import { loadLocalConfiguration, type LoadedLocalConfiguration } from '../../config/local.ts';
 import { packageVersion } from '../../config/version.ts';
 import type { DefineConnector } from '../../connectors/connector.ts';
@@ -14,7 +13,10 @@ import { systemClock, type Clock } from '../../kit/time.ts';
 import { createLogger } from '../../observability/logger.ts';
 import { endSoon, exitCodeOf, type StopSignal } from '../ending.ts';
 import { failureReport } from '../report/failure.ts';
-import { printable, terminalOf, type Terminal } from '../report/layout.ts';
+import { complain } from '../complaint.ts';
+import { flagKinds, hintOf, type Page } from '../pages/page.ts';
+import { jsonText, printable, terminalOf, type Terminal } from '../report/layout.ts';
+import { ProgressLine } from '../report/progress.ts';
 import { guardCommand } from '../outputs.ts';
 import { onStopSignals } from '../signals.ts';
 import { WRONG_USAGE } from '../usage.ts';
@@ -27,8 +29,7 @@ export interface LocalCommand {
   readonly name: 'validate' | 'check';
   /** As the manager would name it. */
   readonly task: string;
-  /** Beside those that all such commands have. */
-  readonly flags: CommandFlags['flags'];
+  readonly page: Page;
   readInput(source: InputSource, flags: ReadonlyMap<string, string>): Promise<unknown>;
   /** Runs the task, once or more often. Rejects with the signal's reason. */
   perform(look: () => Promise<Ran>, options: PerformOptions): Promise<Ran>;
@@ -47,21 +48,16 @@ export interface PerformOptions {
 }
 
 const DEFAULT_TIMEOUT_S = 60;
-/** A test of a connector keeps the last second for its report. */
-const MIN_TIMEOUT_S = 2;
-/** What a manager may give a task is of this order, too. */
-const MAX_TIMEOUT_S = 3_600;
-
-const COMMON_FLAGS: CommandFlags['flags'] = {
-  json: 'switch',
-  verbose: 'switch',
-  timeout: { leastSeconds: MIN_TIMEOUT_S, mostSeconds: MAX_TIMEOUT_S },
-};
 
 /** From the command line to the exit code; a signal ends it at once. Never rejects for what a user can mend. */
 export async function runLocalCommand(command: LocalCommand, args: readonly string[]): Promise<number> {
   const redactor = new Redactor();
-  using _outputs = guardCommand(redactor, (error) => command.exitCodeOf(failed(error, redactor)));
+  using progress = new ProgressLine();
+  using _outputs = guardCommand(
+    redactor,
+    (error) => command.exitCodeOf(failed(error, redactor)),
+    () => progress.clear(),
+  );
   const stop = new AbortController();
   const asked: StopSignal[] = [];
   using _signals = onStopSignals((signal) => {
@@ -71,7 +67,7 @@ export async function runLocalCommand(command: LocalCommand, args: readonly stri
     stop.abort(new Error(`stopped by ${signal}`));
   });
   try {
-    return await execute(command, args, redactor, stop.signal);
+    return await execute(command, args, { redactor, progress, signal: stop.signal });
   } catch (thrown) {
     const [signal] = asked;
     if (signal === undefined) throw thrown;
@@ -81,25 +77,31 @@ export async function runLocalCommand(command: LocalCommand, args: readonly stri
   }
 }
 
+interface Surroundings {
+  readonly redactor: Redactor;
+  readonly progress: ProgressLine;
+  readonly signal: AbortSignal;
+}
+
 async function execute(
   command: LocalCommand,
   args: readonly string[],
-  redactor: Redactor,
-  signal: AbortSignal,
+  surroundings: Surroundings,
 ): Promise<number> {
+  const { redactor, signal } = surroundings;
   // Looked for before the command line is read, so that what is wrong with that line is told in JSON as well.
   const asJson = args.includes('--json');
   try {
-    const ran = await perform(command, args, redactor, signal);
+    const ran = await perform(command, args, surroundings);
     await write(asJson ? jsonOf(ran) : reportOf(command, ran), signal);
     return command.exitCodeOf(ran);
   } catch (thrown) {
     signal.throwIfAborted();
     const ran = failed(thrown, redactor);
-    const { code, category, message, hint } = ran.outcome.error;
+    const { code, category } = ran.outcome.error;
     if (code === 'internal') process.stderr.write(`${redactor.scrub(inspect(thrown))}\n`);
     if (asJson) await write(jsonOf(ran), signal);
-    else process.stderr.write(`${message}\n${hint === undefined ? '' : `${hint}\n`}`);
+    else complain(ran.outcome.error);
     return category === 'invalid-input' || category === 'policy' ? WRONG_USAGE : command.exitCodeOf(ran);
   }
 }
@@ -116,7 +118,7 @@ function failed(
 
 function jsonOf({ outcome }: Ran): string {
   const shown = outcome.outcome === 'succeeded' ? outcome.output : { error: outcome.error };
-  return `${JSON.stringify(shown, null, 2)}\n`;
+  return jsonText(shown);
 }
 
 function reportOf(command: LocalCommand, ran: Ran): string {
@@ -130,18 +132,17 @@ function reportOf(command: LocalCommand, ran: Ran): string {
 async function perform(
   command: LocalCommand,
   args: readonly string[],
-  redactor: Redactor,
-  signal: AbortSignal,
+  { redactor, progress, signal }: Surroundings,
 ): Promise<Ran> {
   const environment = readEnvironment();
   const version = packageVersion();
   const loaded = loadLocalConfiguration(
     { args, environment },
-    { flags: { ...COMMON_FLAGS, ...command.flags }, operand: 'FILE' },
-    `servicenow-delegate ${command.name} --help shows what it takes, with examples.`,
+    { flags: flagKinds(command.page), operand: 'FILE' },
+    hintOf(command.name),
   );
   const { configuration, flags, warnings } = loaded;
-  for (const warning of warnings) process.stderr.write(`${warning}\n`);
+  for (const warning of warnings) complain({ message: warning });
   const source = { path: loaded.operand, standardInput: process.stdin, signal };
   // A pipe that nobody writes to cannot be closed before it was opened; the wait for it can end.
   const input = await untilAborted(command.readInput(source, flags), signal);
@@ -180,7 +181,7 @@ async function perform(
   const task = wired.taskTypes.find(({ name }) => name === command.task);
   if (task === undefined) throw new TypeError(`no connector knows ${command.task}`);
   const prepared = task.prepare(input);
-  const onProgress = progressOf(loaded, redactor);
+  const onProgress = progressOf(loaded, redactor, progress);
   const timeoutMs = Number(flags.get('timeout') ?? DEFAULT_TIMEOUT_S) * 1_000;
   const surroundings = { clock, log, redactor, signal, onProgress, timeoutMs };
   const look = (): Promise<Ran> => runTask(task, prepared, surroundings);
@@ -190,9 +191,13 @@ async function perform(
 /** What stands for the id that a manager would have given. */
 const NO_DELEGATE = 'local';
 
-/** For somebody who watches; a script's log is better off without. */
-function progressOf({ flags }: LoadedLocalConfiguration, redactor: Redactor): (message: string) => void {
-  if (!process.stderr.isTTY && !flags.has('verbose')) return () => {};
+/** Every line of it for whoever asks for that, else the latest one. */
+function progressOf(
+  { flags }: LoadedLocalConfiguration,
+  redactor: Redactor,
+  progress: ProgressLine,
+): (message: string) => void {
+  if (!flags.has('verbose')) return (message) => progress.show(redactor.scrub(message));
   return (message) => void process.stderr.write(`… ${printable(redactor.scrub(message))}\n`);
 }
 

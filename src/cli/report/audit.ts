@@ -1,26 +1,29 @@
 import { eventOf, type AuditRecord } from '../../observability/audit/chain.ts';
 import type { AuditEvent } from '../../observability/audit/events.ts';
 import type { AuditReport } from '../../observability/audit/verify.ts';
-import { padded, printable } from './layout.ts';
+import { padded, printable, wrapped, type Terminal } from './layout.ts';
 
 /** What `audit verify` says. */
-export function verificationReport(report: AuditReport): string {
+export function verificationReport(report: AuditReport, { width }: Terminal): string {
   const { isWhole, records, files, first, last, tornBytes, faults, moreFaults } = report;
   const extent =
     first &&
     last &&
     `${records} records in ${files} ${files === 1 ? 'file' : 'files'}, ${first.time} to ${last.time}`;
+  const say = (text: string): string[] => wrapped(text, width);
+  const torn = `${tornBytes} bytes of a line that is being written, or that a crash left`;
   const lines = [
-    isWhole ? 'The audit log is whole.' : 'The audit log is NOT whole.',
-    ...(extent === undefined ? [] : [extent]),
-    ...(last === undefined ? [] : [`head ${last.seq}:${last.hash}`]),
-    ...(tornBytes === 0 ? [] : [`${tornBytes} bytes of a line that is being written, or that a crash left`]),
-    ...faults.map(({ file, line, why }) =>
-      file === undefined ? why : `${file}, line ${String(line)}: ${why}`,
+    ...say(isWhole ? 'The audit log is whole.' : 'The audit log is NOT whole.'),
+    ...(extent === undefined ? [] : say(extent)),
+    // To be copied, and so never broken.
+    ...(last === undefined ? [] : [printable(`head ${last.seq}:${last.hash}`)]),
+    ...(tornBytes === 0 ? [] : say(torn)),
+    ...faults.flatMap(({ file, line, why }) =>
+      say(file === undefined ? why : `${file}, line ${String(line)}: ${why}`),
     ),
-    ...(moreFaults === 0 ? [] : [`and ${moreFaults} more`]),
+    ...(moreFaults === 0 ? [] : say(`and ${moreFaults} more`)),
   ];
-  return lines.map((line) => `${printable(line)}\n`).join('');
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 const EVENT_COLUMNS = 15;

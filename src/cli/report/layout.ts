@@ -1,3 +1,5 @@
+import { terminalWishes, type TerminalWishes } from '../../config/terminal.ts';
+
 /** Text in the columns of a terminal: nothing here knows what is reported. */
 
 /** What a colour says. */
@@ -27,17 +29,26 @@ const SGR: Readonly<Record<Tone, readonly [on: number, off: number]>> = {
 export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
-  /** Node's own answer, which heeds NO_COLOR and a dumb terminal. */
+  /** Node's own answer, which heeds a dumb terminal. */
   hasColors?(): boolean;
 }
 
-/** Without colours unless it is a terminal that shows them and nobody has forbidden them. */
-export function terminalOf(stream: OutputStream): Terminal {
+/** With colours where the user wants them, else where it is a terminal that shows them. */
+export function terminalOf(
+  stream: OutputStream,
+  { colours }: Pick<TerminalWishes, 'colours'> = terminalWishes(),
+): Terminal {
   const isTerminal = stream.isTTY === true;
   // A pseudo-terminal whose size nobody has set says 0.
   const width = isTerminal && stream.columns !== 0 ? (stream.columns ?? DEFAULT_WIDTH) : DEFAULT_WIDTH;
-  const isColoured = isTerminal && stream.hasColors?.() === true;
+  const isColoured =
+    colours === 'always' || (colours === undefined && isTerminal && stream.hasColors?.() === true);
   return { width: Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, width)), paint: isColoured ? coloured : plain };
+}
+
+/** Hanging text below a mark of one column, which may be painted already. */
+export function marked(mark: string, text: string, width: number): string[] {
+  return hanging('  ', text, width).map((line, index) => (index === 0 ? `${mark} ${line.slice(2)}` : line));
 }
 
 function coloured(tone: Tone, text: string): string {
@@ -54,9 +65,28 @@ export function printable(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }
 
+/** JSON for a program, or for a person who looks at it: a stranger's text in it is as harmless as in a report. */
+export function jsonText(value: unknown): string {
+  return `${harmlessJson(JSON.stringify(value, null, 2))}\n`;
+}
+
+/** The same JSON, with escapes for what a terminal would obey and JSON lets stand. */
+export function harmlessJson(json: string): string {
+  return json.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => {
+      const unit = character.charCodeAt(index).toString(16).padStart(4, '0');
+      return String.raw`\u${unit}`;
+    }).join(''),
+  );
+}
+
+/** Unicode Standard Annex 11 (wide and fullwidth), roughly: enough to keep columns straight. */
 const TWO_COLUMNS =
-  /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}\u3000-\u303F\uFF01-\uFF60]$/u;
-const NO_COLUMN = /^\p{M}$/u;
+  /^[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Emoji_Presentation}\u3000-\u33FF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6]$/u;
+/** Halfwidth forms of the same scripts. */
+const ONE_COLUMN = /^[\uFF61-\uFFDC]$/u;
+/** Marks, and the vowels and finals that are drawn into a Hangul syllable. */
+const NO_COLUMN = /^[\p{M}\u1160-\u11FF]$/u;
 
 /** Columns that the text takes. */
 export function widthOf(text: string): number {
@@ -68,7 +98,7 @@ export function widthOf(text: string): number {
 function columnsOf(character: string): number {
   if (character <= '~') return 1;
   if (NO_COLUMN.test(character)) return 0;
-  return TWO_COLUMNS.test(character) ? 2 : 1;
+  return TWO_COLUMNS.test(character) && !ONE_COLUMN.test(character) ? 2 : 1;
 }
 
 export function padded(text: string, width: number): string {
@@ -97,7 +127,7 @@ function piecesOf(word: string, width: number): string[] {
   const pieces: string[] = [];
   let piece = '';
   for (const character of word) {
-    if (widthOf(piece + character) > width) {
+    if (piece !== '' && widthOf(piece + character) > width) {
       pieces.push(piece);
       piece = '';
     }

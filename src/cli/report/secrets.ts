@@ -1,6 +1,6 @@
 import type { WireError } from '../../kit/errors.ts';
 import type { SecretDestination } from '../../policy/policy.ts';
-import { hanging, type Terminal } from './layout.ts';
+import { hanging, marked, type Terminal } from './layout.ts';
 
 /** Where a secret may go, or would go by a connector. */
 export interface Destination extends SecretDestination {
@@ -38,7 +38,7 @@ function entry(secret: CheckedSecret, { paint, width }: Terminal): string {
   const name = standsFor === undefined ? reference : `${reference} (${standsFor})`;
   const say = (text: string): string[] => hanging(INDENT, text, width);
   const lines = [
-    ...hanging(`${mark} `, name, width),
+    ...marked(mark, name, width),
     ...(place === undefined ? [] : say(`from ${place}`)),
     ...(length === undefined
       ? []

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { validationAnswerSchema } from '../../connectors/servicenow/tasks/validate.ts';
 import { errorLines } from './failure.ts';
-import { hanging, padded, widthOf, wrapped, type Terminal, type Tone } from './layout.ts';
+import { hanging, marked, padded, printable, widthOf, wrapped, type Terminal, type Tone } from './layout.ts';
 
 export type Validation = z.infer<typeof validationAnswerSchema>;
 type Check = Validation['checks'][number];
@@ -16,6 +16,7 @@ const MARKS: Readonly<Record<Check['status'], readonly [mark: string, tone: Tone
 /** Below it, details go under their check instead of beside it. */
 const MIN_WIDTH_OF_COLUMNS = 72;
 const DURATION_WIDTH = 9;
+const MARK_WIDTH = 2;
 
 /** The checks, then every warning and error with its remedy, then the one sentence: it stands where people look last. */
 export function validationReport(validation: Validation, terminal: Terminal): string {
@@ -27,7 +28,7 @@ export function validationReport(validation: Validation, terminal: Terminal): st
     : (errorSummary ?? 'The connector does not work.');
   const [first = '', ...more] = hanging(`${status}: `, sentence, width);
   return [
-    ...checkLines(validation, terminal, Math.max(0, ...checks.map(({ title }) => widthOf(title)))),
+    ...checkLines(validation, terminal, Math.max(0, ...checks.map(({ title }) => widthOf(printable(title))))),
     '',
     ...warnings.flatMap((warning) => [...errorLines('Warning', warning, terminal), '']),
     ...errors.flatMap((error) => [...errorLines('Error', error, terminal), '']),
@@ -51,10 +52,13 @@ function checkLines(
     const duration = check.status === 'skipped' ? '' : `${check.durationMs} ms`;
     // What an error says is said below, with its remedy.
     const detail = check.detail === undefined || told.has(check.detail) ? '' : check.detail;
-    const head = `${padded(check.title, titleWidth)}${duration.padStart(DURATION_WIDTH)}`;
-    if (width < MIN_WIDTH_OF_COLUMNS) {
+    const title = printable(check.title);
+    const head = `${padded(title, titleWidth)}${duration.padStart(DURATION_WIDTH)}`;
+    if (width < MIN_WIDTH_OF_COLUMNS || widthOf(head) > width / 2) {
       const below = detail === '' ? [] : hanging('  ', detail, width);
-      return [`${paint(tone, mark)} ${head}`.trimEnd(), ...below];
+      const line = `${paint(tone, mark)} ${head}`.trimEnd();
+      const isShort = widthOf(head) + MARK_WIDTH <= width;
+      return [...(isShort ? [line] : marked(paint(tone, mark), `${title} ${duration}`, width)), ...below];
     }
     const [first = '', ...more] = hanging(`${mark} ${head}  `, detail, width);
     return [paint(tone, mark) + first.slice(mark.length), ...more];

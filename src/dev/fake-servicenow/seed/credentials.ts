@@ -4,8 +4,8 @@ import type { OAuthClient } from '../access/oauth.ts';
 /** Development passwords by user name. They open nothing but this fake. */
 export const PASSWORDS = {
   admin: 'admin-of-the-fake',
-  svc_deploy: 'deploy: pässwörd ✓',
-  svc_deploy_ist: 'deploy-ist-password',
+  svc_deploy: 'deploy: a password',
+  svc_deploy_ist: 'deploy-ist: pässwörd ✓',
   svc_read: 'read-password',
   svc_none: 'none-password',
   svc_nobasic: 'nobasic-password',
