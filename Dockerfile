@@ -1,30 +1,43 @@
 # syntax=docker/dockerfile:1
-# Everything is built in the first stage; the second holds the built program and its run-time dependencies only.
+# Both bases by tag. A release gives them by digest, so that the same source makes the same image (deploy/README.md):
+#   --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:… --build-arg RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot@sha256:…
 ARG NODE_IMAGE=node:24-bookworm-slim
+ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot
 
-FROM ${NODE_IMAGE} AS build
+# On the machine's own architecture whatever the image is for: what comes out is JavaScript.
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
 WORKDIR /build
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json tsconfig.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY scripts ./scripts
 COPY src ./src
-# `omit` leaves out the clients of AWS and Azure, three quarters of the size, where their secret stores are not used.
+# `omit` leaves out the clients of AWS and Azure and of tracing, where they are not used.
 ARG CLOUD_CLIENTS=include
-# The development world (the fakes, the demo) stays out of the image.
-RUN npm run build \
- && rm -r dist/dev dist/cli/demo.js dist/cli/dev.js dist/cli/dev-processes.js dist/cli/world.js \
- && npm prune --omit=dev $([ "$CLOUD_CLIENTS" = include ] || echo --omit=optional) --ignore-scripts --no-audit --no-fund
+# The source map stays here: it is for whoever reads a stack, not for the program. What the other stage needs beside the
+# program is made here as well, because it has no shell: the command for `docker exec`, and the state folder.
+RUN npm run bundle -- --out out --clients "$CLOUD_CLIENTS" \
+ && rm out/delegate.mjs.map \
+ && mkdir state && mkdir --mode=0770 state/servicenow-delegate \
+ && mkdir bin \
+ && echo '#!/nodejs/bin/node' > bin/servicenow-delegate \
+ && echo 'import("/opt/servicenow-delegate/delegate.mjs");' >> bin/servicenow-delegate \
+ && chmod 0755 bin/servicenow-delegate
 
-FROM ${NODE_IMAGE}
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=unreleased
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="servicenow-delegate" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.description="Runs in your network, takes tasks from a manager and calls your ServiceNow" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 WORKDIR /opt/servicenow-delegate
 COPY LICENSE ./
-COPY --from=build /build/package.json ./
-COPY --from=build /build/node_modules ./node_modules
-COPY --from=build /build/dist ./dist
+COPY --from=build /build/out ./
+COPY --from=build /build/bin /usr/local/bin
+# Of group 0, which is whom an orchestrator with random user numbers (OpenShift) runs it as.
+COPY --from=build --chown=65532:0 /build/state /var/lib
 # Numeric, so that an orchestrator can verify that it is not root without a user database.
-RUN mkdir -p /var/lib/servicenow-delegate && chown 65532:65532 /var/lib/servicenow-delegate
 USER 65532:65532
 # The identity, and what the manager has not acknowledged yet: a named volume or a claim of its own, kept across
 # containers. Without one Docker makes an anonymous volume, which the next container does not get.
@@ -34,7 +47,10 @@ ENV NODE_ENV=production \
     DELEGATE_HTTP_HOST=0.0.0.0 \
     DELEGATE_HTTP_PORT=8080
 EXPOSE 8080
-# No shell in between: signals reach the delegate itself. A stop takes up to the grace and 5 s, 30 s by default; Docker's
-# own patience is 10 s, so stop with `docker stop -t 30`.
-ENTRYPOINT ["node", "/opt/servicenow-delegate/dist/cli/index.js"]
+# A stop takes up to the grace and 5 s, 30 s by default; Docker's own patience is 10 s: `docker stop -t 30`.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 \
+  CMD ["/usr/local/bin/servicenow-delegate", "healthcheck"]
+# No shell in between: signals reach the delegate itself. Flags for Node have their one place here.
+ENTRYPOINT ["/nodejs/bin/node", "/opt/servicenow-delegate/delegate.mjs"]
 CMD ["run"]
