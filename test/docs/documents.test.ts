@@ -50,6 +50,11 @@ function isDead(target: string, page: string): boolean {
   return anchor !== undefined && !anchorsOf(readFileSync(path, 'utf8')).has(anchor);
 }
 
+/** A link to a folder leads to whatever is in it. */
+function pagesAt(path: string): string[] {
+  return pages.filter((page) => page.path === path || dirname(page.path) === path).map((page) => page.path);
+}
+
 describe('the documents', () => {
   for (const { name, path, text } of pages) {
     it(`${name}: every link leads to a file, and to a heading where it names one`, () => {
@@ -58,6 +63,20 @@ describe('the documents', () => {
       expect(targets.filter((target) => isDead(target, path))).to.deep.equal([]);
     });
   }
+
+  it('are all reached from the README or the index, link by link', () => {
+    const reached = new Set<string>();
+    const waiting = ['README.md', 'docs/README.md'].map((name) => join(ROOT, name));
+    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+      const page = pages.find((one) => one.path === path);
+      if (page === undefined || reached.has(page.name)) continue;
+      reached.add(page.name);
+      for (const [, target = ''] of withoutCode(page.text).matchAll(/\]\((?!https?:)([^)\s#]+)/g)) {
+        waiting.push(...pagesAt(resolve(dirname(path), target)));
+      }
+    }
+    expect(pages.map(({ name }) => name).filter((name) => !reached.has(name))).to.deep.equal([]);
+  });
 
   it('quote log lines and reasons that the code writes, word for word', () => {
     const source = filesBelow(join(ROOT, 'src'), '.ts')
