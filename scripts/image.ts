@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -53,6 +62,11 @@ try {
   const container = buildah('from', '--pull-never', TAG);
   const root = buildah('mount', container);
   say(`built; ${run('du', ['-sh', join(root, 'opt/servicenow-delegate')]).split('\t')[0]} of program`);
+  // A named volume of Docker's takes both over.
+  const { uid, gid, mode } = statSync(join(root, 'var/lib/servicenow-delegate'));
+  if (uid !== 65_532 || gid !== 0 || (mode & 0o777) !== 0o770) {
+    throw new Error(`the state folder is ${uid}:${gid}, mode ${(mode & 0o777).toString(8)}`);
+  }
   for (const user of ['65532:65532', '1000670000:0']) {
     startsIn({ root, user, stateDir: join(folder, `state-${user.split(':')[0]}`) });
     say(`as ${user}, read-only: starts, is alive, keeps an identity, and ends with 0 at SIGTERM`);
@@ -112,7 +126,9 @@ function baseWith(
 
 /** What a fresh clone would have, with what is not committed yet. */
 function checkOut(into: string): void {
-  for (const path of run('git', ['ls-files', '--cached', '--others', '--exclude-standard']).split('\n')) {
+  const paths = run('git', ['ls-files', '--cached', '--others', '--exclude-standard']).split('\n');
+  // What is removed and not committed yet stands in the index still.
+  for (const path of paths.filter((one) => existsSync(one))) {
     mkdirSync(join(into, dirname(path)), { recursive: true });
     cpSync(path, join(into, path));
   }

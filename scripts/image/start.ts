@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chownSync, mkdirSync, readdirSync } from 'node:fs';
+import { NODE_FLAGS } from '../bundle/node-flags.ts';
 
 export interface Start {
   /** The tree of the image. */
@@ -14,9 +15,9 @@ export interface Start {
 const STARTED_WITHIN_S = 30;
 
 /**
- * In namespaces of its own, whose end ends whatever is left in them: the tree read-only, the state folder in its place, then the image's own entry point
- * and command for the health check. `$1` is the tree, `$2` the state folder, `$3` the user. The exit code
- * is the delegate's.
+ * In namespaces of its own, whose end ends whatever is left in them: the tree read-only, the state folder in its place,
+ * then the image's own entry point and command for the health check. `$1` is the tree, `$2` the state folder, `$3` the
+ * user. The exit code is the delegate's.
  */
 const SCRIPT = `set -e
 mount --make-rprivate /
@@ -24,7 +25,7 @@ mount --bind "$1" "$1"
 mount -o remount,ro,bind "$1"
 mount --bind "$2" "$1/var/lib/servicenow-delegate"
 root=$1 user=$3
-chroot --userspec="$user" --groups= "$root" /nodejs/bin/node /opt/servicenow-delegate/delegate.mjs run &
+chroot --userspec="$user" --groups= "$root" /nodejs/bin/node ${NODE_FLAGS.join(' ')} /opt/servicenow-delegate/delegate.mjs run &
 delegate=$!
 tries=0
 until chroot --userspec="$user" --groups= "$root" /usr/local/bin/servicenow-delegate healthcheck 2> /dev/null; do

@@ -98,7 +98,7 @@ async function installed(load: () => Promise<OpenTelemetry>): Promise<OpenTeleme
     if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw thrown;
     throw new ConfigurationError(
       [`${labelOf('traces.endpoint')}: traces need packages that are not installed: ${PACKAGES.join(', ')}`],
-      `Install them beside the delegate (npm install ${PACKAGES.join(' ')}), use an image that was built with the optional packages, or go without traces.`,
+      `Use an image or a bundle that was built with them (CLOUD_CLIENTS=include); a delegate that runs from its packages takes them beside the others: npm install ${PACKAGES.join(' ')}. Or go without traces.`,
     );
   }
 }

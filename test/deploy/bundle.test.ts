@@ -1,6 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { z } from 'zod';
 import { makeBundle, NOTICES, PROGRAM, type Bundle } from '../../scripts/bundle/make.ts';
@@ -47,17 +49,31 @@ describe('the bundle', function () {
   });
 
   it('answers as the built program does, without a package beside it', async () => {
-    for (const args of [
-      ['--version'],
-      ['--help'],
-      ['run', '--help'],
-      ['config', '--manager-url=https://m.example'],
+    for (const [code, ...args] of [
+      ['0', '--version'],
+      ['0', '--help'],
+      ['0', 'run', '--help'],
+      ['0', 'config', '--manager-url=https://m.example'],
+      ['0', 'completion', 'bash'],
+      ['0', 'policy', 'check', 'deploy/compose/policy.yaml'],
+      ['1', 'policy', 'check', 'package.json'],
+      ['1', 'secrets', 'check', 'env:NOT_SET'],
+      ['2', 'run'],
+      ['2', 'manager', 'argument'],
+      ['2', 'no-such-command'],
     ]) {
-      const built = await runCli(args);
-      expect(await runCli(args, {}, program), args.join(' ')).to.deep.equal(built);
-      expect(built.code, args.join(' ')).to.equal(0);
+      const [built, bundled] = await Promise.all([runCli(args), runCli(args, {}, program)]);
+      expect(bundled, args.join(' ')).to.deep.equal(built);
+      expect(built.code, args.join(' ')).to.equal(Number(code));
     }
     expect((await runCli(['--version'], {}, program)).stdout).to.equal(`${packageVersion()}\n`);
+  });
+
+  it('is a command, by a link as well', async () => {
+    const link = join(await stateDir(), 'servicenow-delegate');
+    await symlink(program, link);
+    const { stdout } = await promisify(execFile)(link, ['--version']);
+    expect(stdout).to.equal(`${packageVersion()}\n`);
   });
 
   it('leaves the development world out, and says so', async () => {
@@ -71,6 +87,19 @@ describe('the bundle', function () {
 
   it('runs a delegate: it enrols, does a task in ServiceNow, and leaves in order at SIGTERM', async () => {
     await doesOneTask(start, { program, stateDir: await stateDir() });
+  });
+
+  it('names the remedy where traces are wanted and their client was left out', async () => {
+    const env = {
+      DELEGATE_MANAGER_URL: 'https://127.0.0.1:1',
+      DELEGATE_ENROLMENT_TOKEN: 'enrolment-token-for-tests',
+      DELEGATE_STATE_DIR: await stateDir(),
+      DELEGATE_HTTP_PORT: '0',
+      DELEGATE_TRACES_ENDPOINT: 'http://127.0.0.1:4318',
+    };
+    const { code, stderr } = await runCli(['run'], env, join(bare, PROGRAM));
+    expect(stderr).to.contain('DELEGATE_TRACES_ENDPOINT').and.contain('CLOUD_CLIENTS=include');
+    expect(code).to.equal(2);
   });
 
   describe('with a secret in the store of a cloud', () => {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { PROGRAM } from '../../scripts/bundle/make.ts';
+import { NODE_FLAGS } from '../../scripts/bundle/node-flags.ts';
 import { readPolicy } from '../../src/policy/read-policy.ts';
 import { imageFacts, read, SETTINGS, stopSecondsOf } from './manifests.ts';
 
@@ -32,6 +33,10 @@ describe('the Dockerfile', () => {
     for (const name of ['ENTRYPOINT', 'CMD']) {
       expect(lastStage.some((line) => line.startsWith(`${name} [`))).to.equal(true);
     }
+  });
+
+  it('starts Node with the flags that the bench measures with', () => {
+    expect(image.nodeFlags).to.deep.equal(NODE_FLAGS);
   });
 
   it('installs what the lock file says, and runs no script of a package', () => {

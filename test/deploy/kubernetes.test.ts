@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { packageVersion } from '../../src/config/version.ts';
 import { readPolicy } from '../../src/policy/read-policy.ts';
 import { leavesNothingOpen } from '../support/open-handles.ts';
 import { tempDirs } from '../support/temp-dir.ts';
@@ -124,6 +125,11 @@ describe('the manifests for Kubernetes', function () {
       expect(limit).to.be.at.least(most);
       const [{ resources }] = basePod.containers;
       expect(bytesOf(resources.limits['ephemeral-storage'] ?? '')).to.be.at.least(limit);
+    });
+
+    it('name the image of this version where an overlay names one', () => {
+      const tags = read('deploy/kubernetes/overlays/minimal/kustomization.yaml').match(/newTag: \S+/g);
+      expect(tags).to.deep.equal([`newTag: ${packageVersion()}`]);
     });
 
     it('have a policy without a mistake', () => {

@@ -144,6 +144,8 @@ export interface ImageFacts {
   readonly user: number;
   readonly port: number;
   readonly stateDir: string;
+  /** Between `node` and the program. */
+  readonly nodeFlags: readonly string[];
   readonly program: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly lines: readonly string[];
@@ -169,12 +171,16 @@ export function imageFacts(): ImageFacts {
         return [name, value];
       }),
   );
-  const [, program] = z.tuple([z.string(), z.string()]).parse(parse(after('ENTRYPOINT')));
+  const [, ...words] = z
+    .array(z.string())
+    .min(2)
+    .parse(parse(after('ENTRYPOINT')));
   return {
     user: Number(after('USER').split(':')[0]),
     port: Number(after('EXPOSE')),
     stateDir: settings['DELEGATE_STATE_DIR'] ?? '',
-    program,
+    nodeFlags: words.slice(0, -1),
+    program: words.at(-1) ?? '',
     settings,
     lines,
   };

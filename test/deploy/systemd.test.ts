@@ -20,7 +20,8 @@ describe('the systemd unit', function () {
   }
 
   it('starts the same program as the image, from the same place', () => {
-    expect(all('ExecStart')).to.deep.equal([`/usr/bin/node ${imageFacts().program} run`]);
+    const { nodeFlags, program } = imageFacts();
+    expect(all('ExecStart')).to.deep.equal([['/usr/bin/node', ...nodeFlags, program, 'run'].join(' ')]);
   });
 
   it('sets what are settings: the state folder that systemd makes, the token that it hands over', () => {

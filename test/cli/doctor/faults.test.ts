@@ -332,6 +332,16 @@ describe('doctor, with a fault', function () {
     expect(expectCheck(open, 'state', 'WARN')).to.contain('chmod 0700');
   });
 
+  it("a volume that is this user's by its group, as Kubernetes gives it, is in order; one that is open to all is not", async function () {
+    if (process.getuid?.() !== 0) this.skip(); // 2026-11-24: only root can give a folder away.
+    await mkdir(stateDir);
+    await chown(stateDir, 1234, process.getgid?.() ?? 0);
+    await chmod(stateDir, 0o2770);
+    expectCheck(await examined(settings()), 'state', 'PASS');
+    await chmod(stateDir, 0o2777);
+    expectCheck(await examined(settings()), 'state', 'WARN');
+  });
+
   it('14: a disk that is full', async function () {
     await mkdir(stateDir);
     try {

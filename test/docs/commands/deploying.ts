@@ -69,6 +69,11 @@ export const DEPLOYING: Readonly<Record<string, Proof>> = {
   'sudo cp -r bundle/. LICENSE /opt/servicenow-delegate/': noSystemd(
     / \/opt\/servicenow-delegate\/delegate\.mjs run$/m,
   ),
+  'sudo ln -sf /opt/servicenow-delegate/delegate.mjs /usr/local/bin/servicenow-delegate': {
+    by: 'test',
+    file: 'test/deploy/bundle.test.ts',
+    holds: 'await symlink(program, link);',
+  },
   'sudo install -m 0600 enrolment-token /etc/servicenow-delegate/': noSystemd(
     /^LoadCredential=enrolment-token:\/etc\/servicenow-delegate\/enrolment-token$/m,
   ),

@@ -11,7 +11,8 @@ import { fail, pass, skip, warn, type Finding } from '../finding.ts';
 import type { Patient } from '../patient.ts';
 import { nearestFolder } from './folders.ts';
 
-const OTHERS_BITS = 0o077;
+const GROUPS_BITS = 0o070;
+const EVERYBODYS_BITS = 0o007;
 
 /** Whose the state folder is, and whether this user may write there. Nothing is written to find that out. */
 export async function checkState(stateDir: string): Promise<Finding> {
@@ -40,13 +41,21 @@ export async function checkState(stateDir: string): Promise<Finding> {
   const complaint = await strangerTo(stateDir);
   if (complaint !== undefined)
     return fail(`The state folder ${stateDir} is another user's.`, `${capital(complaint)}.`);
-  if ((facts.mode & OTHERS_BITS) !== 0) {
+  if ((facts.mode & (isByGroup(facts) ? EVERYBODYS_BITS : GROUPS_BITS | EVERYBODYS_BITS)) !== 0) {
     return warn(
       `Others than the delegate's user may look into the state folder ${stateDir} (mode ${octal(facts.mode)}).`,
       `chmod ${octal(FOLDER_MODE)} ${stateDir}; what is in the files stays closed to them in any case.`,
     );
   }
   return pass(`${stateDir} is this user's, and can be written.`);
+}
+
+/**
+ * Whether its group's bits are how a volume was given to this user, rather than an oversight: Kubernetes leaves it root's
+ * and gives it by `fsGroup`; the image gives it to group 0, whom OpenShift runs it as.
+ */
+function isByGroup({ uid, gid }: { readonly uid: number; readonly gid: number }): boolean {
+  return uid !== process.getuid?.() || gid === 0;
 }
 
 /** Whether a delegate runs on the state folder. Both are in order: it decides what else can be looked at. */
