@@ -72,7 +72,7 @@ say(`${tableText(machineTable(machine))}\n`);
 const reports = new Map<string, PartReport>();
 for (const id of chosen) reports.set(id, await run(id));
 const targets = [...reports.values()].flatMap((report) => report.targets);
-if (targets.length > 0) say(`${tableText(targetsTable(targets))}\n`);
+if (targets.length > 0) say(`${tableText(targetsTable(targets, quick))}\n`);
 await mkdir(dirname(values.json), { recursive: true });
 await writeFile(
   values.json,

@@ -57,7 +57,7 @@ interface Task {
   readonly input: unknown;
   readonly timeoutMs: number;
   attempt: number;
-  at: 'waiting' | 'offered' | 'acknowledged' | 'ended';
+  at: 'waiting' | 'offered' | 'acknowledged';
   /** The delegate that has the present attempt. */
   holder: string;
   /** When the present attempt was assigned or acknowledged, on the manager's count of events. */
@@ -123,105 +123,6 @@ export class SmallManager implements AsyncDisposable {
   get url(): string {
     const address = this.#http.address();
     return `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
-  }
-
-  /** Resolves with what became of the task; no end is later than `timeoutMs` and a lease after its last assign. */
-  async run(name: string, input: unknown, timeoutMs = 60_000): Promise<Result> {
-    return await new Promise((resolve) => {
-      const task: Task = {
-        id: randomUUID(),
-        name,
-        input,
-        timeoutMs,
-        attempt: 0,
-        at: 'waiting',
-        holder: '',
-        touched: 0,
-        timer: undefined,
-        end: resolve,
-      };
-      this.#tasks.set(task.id, task);
-      this.#retime(task, timeoutMs);
-      this.assign();
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const task of this.#tasks.values()) this.end(task, { outcome: 'unknown' });
-    for (const { session } of this.#delegates.values()) session?.close(GOING_AWAY, 'the manager ends');
-    const closed = once(this.#http, 'close');
-    this.#sockets.close();
-    this.#http.close();
-    this.#http.closeAllConnections();
-    await closed;
-  }
-
-  /** A number for this moment: what carries a lower one was before it. */
-  moment(): number {
-    return (this.#events += 1);
-  }
-
-  /** Gives waiting tasks to whoever has granted credit for them (3.2). */
-  assign(): void {
-    const sessions = [...this.#delegates.values()].flatMap(({ session }) => session ?? []);
-    for (const task of this.#tasks.values()) {
-      const session = task.at === 'waiting' ? sessions.find((one) => one.hasCredit(task)) : undefined;
-      if (session === undefined) continue;
-      // An attempt that was not answered is never acknowledged later (3.4): the next one has a higher number.
-      task.attempt += 1;
-      task.at = 'offered';
-      task.holder = session.delegateId;
-      task.touched = this.moment();
-      session.offer(task);
-      this.#retime(task, ACCEPT_WITHIN_MS);
-    }
-  }
-
-  /** The task, if this is the attempt that counts and this delegate has it. */
-  current({ taskId, attempt }: Ref, holder: string): Task | undefined {
-    const task = this.#tasks.get(taskId);
-    return task?.attempt === attempt && task.holder === holder && task.at !== 'waiting' ? task : undefined;
-  }
-
-  /** From here on its work may have begun. */
-  acknowledge(task: Task): void {
-    task.at = 'acknowledged';
-    task.touched = this.moment();
-    this.#retime(task, task.timeoutMs + LEASE_MS);
-  }
-
-  end(task: Task, result: Result): void {
-    clearTimeout(task.timer);
-    task.at = 'ended';
-    this.#tasks.delete(task.id);
-    task.end(result);
-  }
-
-  waitAgain(task: Task): void {
-    task.at = 'waiting';
-    this.#retime(task, task.timeoutMs);
-    this.assign();
-  }
-
-  /** What a `hello` says of the attempts that this delegate had before its connection was opened (3.4). */
-  reconcile(holder: string, openedAt: number, running: readonly Ref[], finished: readonly Ref[]): void {
-    const names = (list: readonly Ref[], { id, attempt }: Task): boolean =>
-      list.some((ref) => ref.taskId === id && ref.attempt === attempt);
-    for (const task of this.#tasks.values()) {
-      if (task.holder !== holder || task.at === 'waiting' || task.touched > openedAt) continue;
-      if (names(running, task)) this.acknowledge(task);
-      else if (names(finished, task)) continue;
-      else if (task.at === 'offered') this.waitAgain(task);
-      else this.end(task, { outcome: 'unknown' });
-    }
-  }
-
-  #retime(task: Task, ms: number): void {
-    clearTimeout(task.timer);
-    task.timer = setTimeout(() => {
-      if (task.at === 'offered') this.waitAgain(task);
-      else this.end(task, { outcome: task.at === 'waiting' ? 'failed' : 'unknown' });
-    }, ms);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -294,6 +195,104 @@ export class SmallManager implements AsyncDisposable {
     this.#usedTokens.set(jti, now);
     return true;
   }
+
+  /** Resolves with what became of the task; no end is later than `timeoutMs` and a lease after its last assign. */
+  async run(name: string, input: unknown, timeoutMs = 60_000): Promise<Result> {
+    return await new Promise((resolve) => {
+      const task: Task = {
+        id: randomUUID(),
+        name,
+        input,
+        timeoutMs,
+        attempt: 0,
+        at: 'waiting',
+        holder: '',
+        touched: 0,
+        timer: undefined,
+        end: resolve,
+      };
+      this.#tasks.set(task.id, task);
+      this.#retime(task, timeoutMs);
+      this.assign();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const task of this.#tasks.values()) this.end(task, { outcome: 'unknown' });
+    for (const socket of this.#sockets.clients) socket.close(GOING_AWAY, 'the manager ends');
+    const closed = once(this.#http, 'close');
+    this.#sockets.close();
+    this.#http.close();
+    this.#http.closeAllConnections();
+    await closed;
+  }
+
+  /** A number for this moment: what carries a lower one was before it. */
+  moment(): number {
+    return (this.#events += 1);
+  }
+
+  /** Gives waiting tasks to whoever has granted credit for them (3.2). */
+  assign(): void {
+    const sessions = [...this.#delegates.values()].flatMap(({ session }) => session ?? []);
+    for (const task of this.#tasks.values()) {
+      const session = task.at === 'waiting' ? sessions.find((one) => one.hasCredit(task)) : undefined;
+      if (session === undefined) continue;
+      // An attempt that was not answered is never acknowledged later (3.4): the next one has a higher number.
+      task.attempt += 1;
+      task.at = 'offered';
+      task.holder = session.delegateId;
+      task.touched = this.moment();
+      session.offer(task);
+      this.#retime(task, ACCEPT_WITHIN_MS);
+    }
+  }
+
+  /** The task, if this is the attempt that counts and this delegate has it. */
+  current({ taskId, attempt }: Ref, holder: string): Task | undefined {
+    const task = this.#tasks.get(taskId);
+    return task?.attempt === attempt && task.holder === holder && task.at !== 'waiting' ? task : undefined;
+  }
+
+  /** From here on its work may have begun. */
+  acknowledge(task: Task): void {
+    task.at = 'acknowledged';
+    task.touched = this.moment();
+    this.#retime(task, task.timeoutMs + LEASE_MS);
+  }
+
+  end(task: Task, result: Result): void {
+    clearTimeout(task.timer);
+    this.#tasks.delete(task.id);
+    task.end(result);
+  }
+
+  waitAgain(task: Task): void {
+    task.at = 'waiting';
+    this.#retime(task, task.timeoutMs);
+    this.assign();
+  }
+
+  /** What a `hello` says of the attempts that this delegate had before its connection was opened (3.4). */
+  reconcile(holder: string, openedAt: number, running: readonly Ref[], finished: readonly Ref[]): void {
+    const names = (list: readonly Ref[], { id, attempt }: Task): boolean =>
+      list.some((ref) => ref.taskId === id && ref.attempt === attempt);
+    for (const task of this.#tasks.values()) {
+      if (task.holder !== holder || task.at === 'waiting' || task.touched > openedAt) continue;
+      if (names(running, task)) this.acknowledge(task);
+      else if (names(finished, task)) continue;
+      else if (task.at === 'offered') this.waitAgain(task);
+      else this.end(task, { outcome: 'unknown' });
+    }
+  }
+
+  #retime(task: Task, ms: number): void {
+    clearTimeout(task.timer);
+    task.timer = setTimeout(() => {
+      if (task.at === 'offered') this.waitAgain(task);
+      else this.end(task, { outcome: task.at === 'waiting' ? 'failed' : 'unknown' });
+    }, ms);
+  }
 }
 
 /** One connection, from its upgrade to its close. */
@@ -312,6 +311,18 @@ class Session {
   #types: ReadonlySet<string> = new Set();
   /** Attempts that the delegate must give up; named in the next `heartbeat.ack`. */
   #lost: Ref[] = [];
+  /** Frames that a manager reads. Any other type is ignored, also before `hello` (3.0). */
+  readonly #handlers: ReadonlyMap<string, (frame: Frame) => void> = new Map([
+    ['hello', (frame: Frame) => this.#hello(frame)],
+    ['heartbeat', (frame) => this.#heartbeat(frame)],
+    ['credit', (frame) => this.#credit(countOf(frame['granted'], 'granted'))],
+    ['task.accept', (frame) => this.#accept(refOf(frame))],
+    ['task.progress', () => {}],
+    ['task.reject', (frame) => this.#reject(refOf(frame), frame)],
+    ['task.result', (frame) => this.#result(refOf(frame), frame)],
+    ['draining', () => this.#takeNoMore()],
+    ['goodbye', () => this.#takeNoMore()],
+  ]);
 
   constructor(manager: SmallManager, delegate: Delegate, socket: WebSocket) {
     this.#manager = manager;
@@ -342,8 +353,12 @@ class Session {
   }
 
   close(code: number, reason: string): void {
-    this.#takesWork = false;
+    this.#takeNoMore();
     this.#socket.close(code, reason);
+  }
+
+  #takeNoMore(): void {
+    this.#takesWork = false;
   }
 
   #send(frame: Frame): void {
@@ -358,35 +373,13 @@ class Session {
       const frame = objectOf(parse(data.toString('utf8')));
       const type = textOf(frame['type'], 'type');
       if (type === '') throw new Violation('type');
-      this.#handle(type, frame);
+      const handle = this.#handlers.get(type);
+      if (handle === undefined) return;
+      if ((type === 'hello') === this.#isOpen) throw new Violation(`${type} at this point`);
+      handle(frame);
     } catch (thrown) {
       if (!(thrown instanceof Violation)) throw thrown;
       this.close(thrown.code, thrown.message);
-    }
-  }
-
-  #handle(type: string, frame: Frame): void {
-    const known = HANDLED.includes(type);
-    if (known && (type === 'hello') === this.#isOpen) throw new Violation(`${type} at this point`);
-    switch (type) {
-      case 'hello':
-        return this.#hello(frame);
-      case 'credit':
-        return this.#credit(countOf(frame['granted'], 'granted'));
-      case 'heartbeat':
-        return this.#heartbeat(frame);
-      case 'task.accept':
-        return this.#accept(refOf(frame));
-      case 'task.reject':
-        return this.#reject(refOf(frame), frame);
-      case 'task.result':
-        return this.#result(refOf(frame), frame);
-      case 'draining':
-      case 'goodbye':
-        this.#takesWork = false;
-        return;
-      default:
-      // `task.progress`, and types of a later version, are for others (3.0).
     }
   }
 
@@ -418,18 +411,19 @@ class Session {
     this.#expectHeartbeat();
   }
 
-  #credit(granted: number): void {
-    if (granted < this.#granted) throw new Violation('granted');
-    this.#granted = granted;
-    this.#manager.assign();
-  }
-
   /** 3.4 */
   #heartbeat(frame: Frame): void {
     const running = refsOf(frame['running'], 'running');
     const lost = [...this.#lost.splice(0), ...this.#notOurs(running)];
     this.#send({ type: 'heartbeat.ack', seq: countOf(frame['seq'], 'seq'), lost });
     this.#expectHeartbeat();
+  }
+
+  /** 3.2: a running total. */
+  #credit(granted: number): void {
+    if (granted < this.#granted) throw new Violation('granted');
+    this.#granted = granted;
+    this.#manager.assign();
   }
 
   /** 3.3: what may write begins when it reads the answer, so there is one for the present attempt alone. */
@@ -467,19 +461,6 @@ class Session {
     this.#overdue = setTimeout(() => this.close(OVERDUE, 'heartbeat'), LEASE_MS);
   }
 }
-
-/** Frames that a manager reads; any other type is ignored, now and at the opening. */
-const HANDLED = [
-  'hello',
-  'credit',
-  'heartbeat',
-  'task.accept',
-  'task.reject',
-  'task.progress',
-  'task.result',
-  'draining',
-  'goodbye',
-];
 
 function parse(text: string): unknown {
   try {

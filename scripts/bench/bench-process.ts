@@ -8,13 +8,6 @@ import { fromProcess } from './messages.ts';
 /** Longer than any load that is asked for lasts, a hundred thousand tasks on a slow machine among them. */
 const ANSWERS_WITHIN_MS = 900_000;
 
-export interface BenchProcessOptions {
-  /** Made known to the process at its start. */
-  readonly hand?: unknown;
-  /** Node's own arguments. */
-  readonly nodeArguments?: readonly string[];
-}
-
 /** One of the bench's own processes: it is told what to do, and answers. */
 export class BenchProcess implements AsyncDisposable {
   readonly role: Role;
@@ -42,15 +35,19 @@ export class BenchProcess implements AsyncDisposable {
     for (const { promise } of [this.#ready, this.#answer]) promise.catch(() => {});
   }
 
-  /** Resolves when it is ready. */
+  /**
+   * Resolves when it is ready.
+   *
+   * @param hand made known to the process at its start
+   */
   static async start(
     compiled: CompiledProcesses,
     role: Role,
-    options: BenchProcessOptions = {},
+    { hand = null }: { readonly hand?: unknown } = {},
   ): Promise<BenchProcess> {
-    const { hand = null, nodeArguments = [] } = options;
     const child = fork(compiled.file(role), [JSON.stringify(hand)], {
-      execArgv: [...nodeArguments],
+      // Those of the bench itself are for the bench. What the delegate ships with would slow down those it is compared with.
+      execArgv: [],
       stdio: ['ignore', process.stderr, process.stderr, 'ipc'],
     });
     const started = new BenchProcess(role, child);

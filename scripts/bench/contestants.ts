@@ -35,9 +35,12 @@ export async function startInstance(
   return await BenchProcess.start(compiled, 'instance', { hand: { ports, state } });
 }
 
-/** A loop around undici. */
-export async function bareLoop({ compiled, instanceUrl }: Ground): Promise<Contestant> {
-  const bare = await BenchProcess.start(compiled, 'bare', { hand: { instanceUrl } });
+/** A loop around undici, by one of two ways to make a call. */
+export async function bareLoop(
+  { compiled, instanceUrl }: Ground,
+  by: 'request' | 'dispatch',
+): Promise<Contestant> {
+  const bare = await BenchProcess.start(compiled, 'bare', { hand: { instanceUrl, by } });
   return {
     load: async (order) => await bare.ask(order, answers.load),
     pid: bare.pid,

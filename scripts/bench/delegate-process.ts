@@ -2,10 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { NODE_FLAGS } from '../bundle/node-flags.ts';
 import { secretEnvironment } from './question.ts';
 
 export interface DelegateRun {
-  /** Node's own arguments, the script, and its command. */
+  /** Further arguments of Node's own, the script, and its command. */
   readonly argv: readonly string[];
   readonly managerUrl: string;
   readonly enrolmentToken?: string;
@@ -36,7 +37,7 @@ export class DelegateProcess implements AsyncDisposable {
     const logPath = join(run.folder, 'log');
     const log = await open(logPath, 'a');
     try {
-      const child = spawn(process.execPath, [...run.argv], {
+      const child = spawn(process.execPath, [...NODE_FLAGS, ...run.argv], {
         env: environmentOf(run),
         // The last is a channel that carries nothing: its end tells the delegate that the bench is gone.
         stdio: ['ignore', log.fd, log.fd, 'ipc'],
@@ -70,7 +71,7 @@ export class DelegateProcess implements AsyncDisposable {
   }
 }
 
-/** All that it finds in its environment. */
+/** All that it finds in its environment, `NODE_ENV` as in the image. */
 export function environmentOf({
   managerUrl,
   enrolmentToken,
@@ -79,6 +80,7 @@ export function environmentOf({
   secrets,
 }: DelegateRun): Record<string, string> {
   return {
+    NODE_ENV: 'production',
     DELEGATE_MANAGER_URL: managerUrl,
     DELEGATE_ENROLMENT_TOKEN: enrolmentToken ?? 'any-token-of-the-bench',
     DELEGATE_NAME: 'bench',

@@ -1,6 +1,6 @@
 /**
- * Node's own arguments in the image and the systemd unit, which their tests hold to this; the bench starts everything
- * that it measures with the same. All of them are for memory; docs/performance.md has what each costs and brings.
+ * Node's own arguments in the image and the systemd unit, which their tests hold to this; the bench starts
+ * delegates with the same, and nobody else. All of them are for memory; docs/performance.md has what each costs and brings.
  */
 export const NODE_FLAGS: readonly string[] = [
   // New objects: 12 MiB instead of 48.

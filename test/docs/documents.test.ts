@@ -8,9 +8,12 @@ import { configurationReference } from '../../src/cli/config.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What is made here, and comes and goes. */
+const ELSEWHERE = new Set(['node_modules', 'dist', 'bundle', 'bench-results', 'coverage', '.git']);
+
 function filesBelow(folder: string, suffix: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    if (['node_modules', 'dist', 'coverage', '.git'].includes(entry.name)) return [];
+    if (ELSEWHERE.has(entry.name)) return [];
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return filesBelow(path, suffix);
     return entry.name.endsWith(suffix) ? [path] : [];

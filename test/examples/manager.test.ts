@@ -158,6 +158,16 @@ describe('the example of a manager', () => {
     await closed;
   });
 
+  it('says goodbye also to a connection that has not said anything yet', async () => {
+    const manager = await start();
+    const socket = connect(manager, await connectToken(manager, await enrolHere(manager)));
+    await once(socket, 'open');
+    const closed = once(socket, 'close');
+    await manager[Symbol.asyncDispose]();
+    const [code]: unknown[] = await closed;
+    expect(code).to.equal(1001);
+  });
+
   describe('and the vectors of the protocol', () => {
     /** What a frame does to an open session: nothing, or the code that closes it. */
     async function fateOf(manager: SmallManager, { bytes, binary }: Vector): Promise<'open' | number> {

@@ -23,7 +23,8 @@ const QUEUE = 'BullMQ';
 type Open = (ground: Ground, plan: Plan) => Promise<Contestant | string>;
 
 const CONTESTANTS: ReadonlyMap<string, Open> = new Map<string, Open>([
-  [BARE, async (ground) => await bareLoop(ground)],
+  [BARE, async (ground) => await bareLoop(ground, 'request')],
+  ['bare dispatch', async (ground) => await bareLoop(ground, 'dispatch')],
   [
     ALONE,
     async (ground, { search: { nodeArguments } }) => await delegate(ground, { name: 'alone', nodeArguments }),

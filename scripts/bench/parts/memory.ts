@@ -26,7 +26,7 @@ const MOST_AFTER_BYTES = 120 * MIB;
 export async function memory(plan: Plan): Promise<PartReport> {
   const { compiled, folder, repetitions, quick, onStep } = plan;
   const { idleMs, loadMs, tasks } = SIZES[quick ? 'quick' : 'full'];
-  await makeBundle({ folder: join(folder, 'bundle'), clients: 'omit' });
+  await makeBundle({ folder: join(folder, 'bundle'), clients: 'include' });
   await using instance = await startInstance(compiled);
   const ground = { compiled, folder, instanceUrl: await instance.url() };
   const plain: Contestant[] = [];
@@ -51,7 +51,7 @@ export async function memory(plan: Plan): Promise<PartReport> {
       title: '(d) Resident memory',
       tables: [
         {
-          caption: `Sharing on; ${repetitions} idle delegates of each form at once, then one of the bundle under load.`,
+          caption: `Sharing on; idle delegates of each form at once (${repetitions} of each), then one of the bundle under load.`,
           head: ['when', 'RSS'],
           rows: [
             [`dist, idle for ${idleMs / 1_000} s`, spread(idle.dist, mebibytes)],

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { makeBundle, PROGRAM } from '../../bundle/make.ts';
+import { NODE_FLAGS } from '../../bundle/node-flags.ts';
 import { Child } from '../../../src/dev/child.ts';
 import { BenchProcess } from '../bench-process.ts';
 import { CLI } from '../contestants.ts';
@@ -27,7 +28,7 @@ export async function startToReady(plan: Plan): Promise<PartReport> {
   const { compiled, folder, repetitions, onStep } = plan;
   onStep('the bundle is made');
   const bundleFolder = join(folder, 'bundle');
-  const { files } = await makeBundle({ folder: bundleFolder, clients: 'omit' });
+  const { files } = await makeBundle({ folder: bundleFolder, clients: 'include' });
   const bundleBytes = files.find(({ path }) => path === PROGRAM)?.bytes ?? Number.NaN;
   await using manager = await BenchProcess.start(compiled, 'manager', {
     hand: { instanceUrl: 'http://127.0.0.1' },
@@ -48,7 +49,7 @@ export async function startToReady(plan: Plan): Promise<PartReport> {
     const from = performance.now();
     await using child = new Child({
       name,
-      argv: [script, 'run'],
+      argv: [...NODE_FLAGS, script, 'run'],
       env: { ...environmentOf(run), ...environment },
       onLine: () => {},
     });

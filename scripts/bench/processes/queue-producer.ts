@@ -1,4 +1,5 @@
 import { Queue, QueueEvents } from 'bullmq';
+import { z } from 'zod';
 import { CHECK_APPROVAL } from '../../../src/connectors/servicenow/tasks/approval-check.ts';
 import { deferred, type Deferred } from '../../../src/kit/flow.ts';
 import { measureLoad } from '../load.ts';
@@ -9,6 +10,8 @@ import { handed, serve } from './serve.ts';
 /** Whoever has BullMQ do the work: adds a job, and learns its result from the queue's events. */
 
 const { socketPath, queue: name, instanceUrl } = queueHand.parse(handed());
+/** BullMQ has parsed it already. */
+const approved = z.object({ decision: z.literal('approved') });
 const connection = { path: socketPath };
 const queue = new Queue<unknown>(name, { connection });
 const events = new QueueEvents(name, { connection });
@@ -22,7 +25,7 @@ const results = new Map<string, Deferred<void>>();
 events.on('completed', ({ jobId, returnvalue }) => {
   const result = results.get(jobId);
   results.delete(jobId);
-  if (JSON.stringify(returnvalue).includes('"decision":"approved"')) result?.resolve();
+  if (approved.safeParse(returnvalue).success) result?.resolve();
   else result?.reject(new Error(`not approved: ${JSON.stringify(returnvalue)}`));
 });
 events.on('failed', ({ jobId, failedReason }) => {

@@ -21,7 +21,7 @@ export interface Page {
   readonly text: string;
 }
 
-const ELSEWHERE = new Set(['node_modules', 'dist', 'coverage', '.git']);
+const ELSEWHERE = new Set(['node_modules', 'dist', 'bundle', 'bench-results', 'coverage', '.git']);
 
 /** Every document of the product, but for test notes and the records of decisions, which tell no one what to type. */
 export function pages(folder = ROOT): Page[] {

@@ -32,6 +32,7 @@ describe('the bench', function () {
     });
     const contestants = [
       'bare loop',
+      'bare dispatch',
       'delegate',
       'sharing delegate',
       ...(whyNoQueue() === undefined ? ['BullMQ'] : []),
@@ -46,13 +47,14 @@ describe('the bench', function () {
     expect(report.targets.map(({ what }) => what)).to.include('throughput at 64 in flight, of the bare loop');
   });
 
-  it('has the bare loop ask the very thing that the delegate asks', async () => {
+  it('has the bare loops ask the very thing that the delegate asks', async () => {
     await using instance = await startInstance(compiled);
     const ground = { compiled, folder: await folder(), instanceUrl: await instance.url() };
     const order = { inFlight: 1, until: { tasks: 1 } };
     const asked: string[][] = [];
     for (const open of [
-      async () => await bareLoop(ground),
+      async () => await bareLoop(ground, 'request'),
+      async () => await bareLoop(ground, 'dispatch'),
       async () => await delegate(ground, { name: 'alone' }),
     ]) {
       await using contestant = await open();
@@ -61,7 +63,8 @@ describe('the bench', function () {
       asked.push(lastRequest.toSorted());
     }
     expect(asked[0]).to.have.length.greaterThan(3);
-    expect(asked[0]).to.deep.equal(asked[1]);
+    expect(asked[0]).to.deep.equal(asked[2]);
+    expect(asked[1]).to.deep.equal(asked[2]);
   });
 
   it('tells why there is no BullMQ, where there is none', () => {
