@@ -52,7 +52,6 @@ async function eventually<T>(what: string, ask: () => Promise<T>, does: (answer:
 
 describe('the pages of a delegate in a process of its own', function () {
   this.timeout(60_000);
-  const tempDir = tempDirs();
   const start = delegateProcesses();
   let manager: ScriptedManager;
   let serviceNow: SlowServiceNow;
@@ -72,6 +71,8 @@ describe('the pages of a delegate in a process of its own', function () {
     await manager[Symbol.asyncDispose]();
     await serviceNow[Symbol.asyncDispose]();
   });
+  // After the end of the delegate, which writes into it.
+  const tempDir = tempDirs();
   leavesNothingOpen();
 
   const text = async (path: string): Promise<string> =>
