@@ -1,13 +1,12 @@
-import { get as getByHttp, type IncomingMessage } from 'node:http';
-import { get as getByHttps } from 'node:https';
 import { z } from 'zod';
 import { readEnvironment } from '../config/environment.ts';
 import { CommandLineError } from '../config/errors.ts';
 import { loadHttpCommand } from '../config/http-address.ts';
-import { DelegateError, systemCode, wrap } from '../kit/errors.ts';
+import { systemCode, wrap, type DelegateError } from '../kit/errors.ts';
 import { statusSchema } from '../observability/status.ts';
 import { complain } from './complaint.ts';
 import { localError } from './local/errors.ts';
+import { PageTooLong, readOwnPage, type Page } from './own-page.ts';
 import { OPERATING } from './pages/operating.ts';
 import { flagKinds, hintOf } from './pages/page.ts';
 import { harmlessJson, jsonText, terminalOf } from './report/layout.ts';
@@ -17,8 +16,6 @@ const READY = 0;
 const NOT_READY = 1;
 
 const ANSWERS_WITHIN_MS = 5_000;
-/** Many times what a delegate says of itself; something else may listen there. */
-const MAX_ANSWER_BYTES = 1_048_576;
 
 const PATH = '/status.json';
 
@@ -77,34 +74,18 @@ function reportOf(body: string): string {
 
 async function answerOf(asked: URL): Promise<string> {
   const signal = AbortSignal.timeout(ANSWERS_WITHIN_MS);
+  let page: Page;
   try {
-    const response = await responseOf(asked, signal);
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of response) {
-      const piece = Buffer.from(z.instanceof(Uint8Array).parse(chunk));
-      bytes += piece.length;
-      if (bytes > MAX_ANSWER_BYTES) throw notAnswering(asked, `gave more than ${MAX_ANSWER_BYTES} bytes`);
-      chunks.push(piece);
-    }
-    if (response.statusCode !== 200) throw notAnswering(asked, `answered with HTTP ${response.statusCode}`);
-    return Buffer.concat(chunks).toString('utf8');
+    page = await readOwnPage(asked, signal);
   } catch (thrown) {
-    if (thrown instanceof DelegateError) throw thrown;
     throw notAnswering(asked, whyUnanswered(thrown, signal), thrown);
   }
-}
-
-/** Straight there, past any proxy: what is asked is on this machine, or at the end of a tunnel to it. */
-async function responseOf(asked: URL, signal: AbortSignal): Promise<IncomingMessage> {
-  const get = asked.protocol === 'https:' ? getByHttps : getByHttp;
-  return await new Promise((resolve, reject) => {
-    // A connection of its own, closed with the answer: nothing keeps the process.
-    get(asked, { agent: false, signal }, resolve).on('error', reject);
-  });
+  if (page.status !== 200) throw notAnswering(asked, `answered with HTTP ${page.status}`);
+  return page.text;
 }
 
 function whyUnanswered(thrown: unknown, signal: AbortSignal): string {
+  if (thrown instanceof PageTooLong) return `gave ${thrown.message}`;
   if (signal.aborted) return `gave no answer within ${ANSWERS_WITHIN_MS / 1_000} s`;
   const code = systemCode(thrown) ?? 'unknown';
   return code === 'ECONNREFUSED' ? 'takes no connection: nothing listens there' : `cannot be asked (${code})`;

@@ -6,9 +6,10 @@ import { readSettings, type Sources } from './settings.ts';
 /** An address that listens on every interface answers on loopback, too. */
 const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-/** By which address of this machine a server is asked that listens on `host`. */
-export function askedAt(host: string): string {
-  return LOOPBACK_OF[host] ?? host;
+/** `http://127.0.0.1:8080`: where a server that listens there is asked from its own machine. */
+export function httpAddress(host: string, port: number): string {
+  const address = LOOPBACK_OF[host] ?? host;
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
 /**
@@ -43,8 +44,7 @@ export function loadHttpCommand(
         complaints.push(`${labelOf('http.port')}: 0 takes any port, and only the delegate's log says which`);
       }
       throwComplaints({ commandLine: [], others: complaints }, hint);
-      const address = askedAt(host);
-      return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+      return httpAddress(host, port);
     },
   };
 }
