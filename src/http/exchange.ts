@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { deferred, type Deferred } from '../kit/flow.ts';
+import { abortReason, deferred, type Deferred } from '../kit/flow.ts';
 
 export interface WholeAnswer {
   readonly status: number;
@@ -48,7 +48,7 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 
   abort(): void {
-    this.#controller?.abort(asError(this.#signal.reason));
+    this.#controller?.abort(abortReason(this.#signal));
     this.#answer.reject(this.#signal.reason);
   }
 
@@ -56,7 +56,7 @@ class Collector implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#chunks = [];
-    if (this.#signal.aborted) controller.abort(asError(this.#signal.reason));
+    if (this.#signal.aborted) controller.abort(abortReason(this.#signal));
   }
 
   /** Also for what only announces an answer (1xx); the last one counts. */
@@ -82,8 +82,4 @@ class Collector implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#answer.reject(error);
   }
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('the request was given up', { cause: thrown });
 }

@@ -2,6 +2,7 @@ import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'nod
 import { connect as connectNet, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { systemCode } from '../kit/errors.ts';
+import { abortReason } from '../kit/flow.ts';
 
 /** The interval of TCP's own probes on a connection that nobody uses. */
 const TCP_KEEP_ALIVE_MS = 60_000;
@@ -93,10 +94,7 @@ export async function opened<S extends Socket>(
   // tells an alert of the peer without doing so: the bare end behind it would then be taken for the cause.
   socket.on('error', (failure) => socket.destroy(failure));
   await new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => {
-      const reason: unknown = signal.reason;
-      settle(reason instanceof Error ? reason : new Error('aborted', { cause: reason }));
-    };
+    const onAbort = (): void => settle(abortReason(signal));
     const onClose = (): void => settle(codedError('ECONNRESET', 'closed before it was open'));
     const onOpen = (): void => settle(undefined);
     const settle = (failure: Error | undefined): void => {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { DelegateError } from '../kit/errors.ts';
+import { abortReason } from '../kit/flow.ts';
 import type { Secret } from '../kit/secret.ts';
 import { httpError } from './errors.ts';
 import { codedError } from './sockets.ts';
@@ -64,10 +65,7 @@ function readHead(socket: Socket, signal: AbortSignal): Promise<Buffer> {
       reject(failure);
     };
     const onEnd = (): void => fail(codedError('ECONNRESET', 'closed before it answered'));
-    const onAbort = (): void => {
-      const reason: unknown = signal.reason;
-      fail(reason instanceof Error ? reason : new Error('aborted', { cause: reason }));
-    };
+    const onAbort = (): void => fail(abortReason(signal));
     const stop = (): void => {
       signal.removeEventListener('abort', onAbort);
       socket.off('readable', onReadable).off('error', fail).off('end', onEnd).off('close', onEnd);

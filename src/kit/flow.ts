@@ -15,13 +15,16 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
+/** Why it was aborted, as an error whatever was given. */
+export function abortReason(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
+}
+
 /** The first of `work` and the signal's end. The signal must also go into the work: this only ends the wait. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = deferred<never>();
-  const onAbort = (): void => {
-    const reason: unknown = signal.reason;
-    aborted.reject(reason instanceof Error ? reason : new Error('aborted', { cause: reason }));
-  };
+  const onAbort = (): void => aborted.reject(abortReason(signal));
   // No early throw for a signal that has ended before: `work` would be left without anyone who hears its rejection.
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });

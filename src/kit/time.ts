@@ -1,3 +1,5 @@
+import { abortReason } from './flow.ts';
+
 /** Time as a parameter: lease, back-off, caches and schedulers take a `Clock`, so tests can turn its hands. */
 export interface Clock {
   /** Wall time, milliseconds since the epoch. For people and for protocols; it may jump. */
@@ -29,12 +31,12 @@ export const systemClock: Clock = {
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
-      reject(reasonOf(signal));
+      reject(abortReason(signal));
       return;
     }
     const onAbort = (): void => {
       timer.cancel();
-      reject(reasonOf(signal));
+      reject(abortReason(signal));
     };
     const timer = clock.after(ms, () => {
       signal?.removeEventListener('abort', onAbort);
@@ -52,11 +54,6 @@ export async function endsWithin(clock: Clock, ms: number, work: Promise<void>):
   } finally {
     late.abort();
   }
-}
-
-function reasonOf(signal: AbortSignal | undefined): Error {
-  const reason: unknown = signal?.reason;
-  return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }
 
 /** RFC 3339 in UTC with milliseconds, the one form of a time on the wire. */
