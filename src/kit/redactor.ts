@@ -315,7 +315,10 @@ function isWhole(text: string, start: number, end: number): boolean {
 
 /** All that would be looked at in plain JSON, keys included. False for anything else, and for what may be bytes. */
 function collectTexts(value: unknown, depth: number, texts: string[]): boolean {
-  if (typeof value === 'string' || typeof value === 'number') return texts.push(String(value)) > 0;
+  if (typeof value === 'string' || typeof value === 'number') {
+    texts.push(String(value));
+    return true;
+  }
   if (typeof value !== 'object' || value === null) return value === null || typeof value === 'boolean';
   if (depth === 0) return false;
   if (Array.isArray(value)) {
