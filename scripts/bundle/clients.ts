@@ -18,7 +18,7 @@ export function clientPath(name: string): string {
 }
 
 /** `@vendor/client` as the name of a file. */
-export function clientName(name: string): string {
+function clientName(name: string): string {
   return name.replace('@', '').replace('/', '.');
 }
 

@@ -186,7 +186,7 @@ function judgeSecret(secret: CheckedSecret): Finding {
 type Validation = ReturnType<typeof validationAnswerSchema.parse>;
 
 /** The report of `validate`, in a sentence. */
-export function judgeConnector({ status, errors, warnings, checks }: Validation): Finding {
+function judgeConnector({ status, errors, warnings, checks }: Validation): Finding {
   const [error] = errors;
   const held = errors.find(({ code }) => Object.hasOwn(LOCAL_ERRORS, code));
   if (held !== undefined)

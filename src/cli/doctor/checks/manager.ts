@@ -40,7 +40,7 @@ export async function checkManager(patient: Patient): Promise<Finding> {
   }
 }
 
-export function judgeVisit(answer: Answer, { host }: URL, address: string): Finding {
+function judgeVisit(answer: Answer, { host }: URL, address: string): Finding {
   if (answer.is === 'opened') {
     return fail(
       `${host} opens a WebSocket to somebody without a key: it is no manager, or not a safe one.`,

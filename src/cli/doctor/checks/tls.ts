@@ -61,7 +61,7 @@ function actionFor(code: string, { chain }: ShownCertificates, { host }: URL): s
 }
 
 /** Of certificates that were accepted: who may have made them, and what may end soon. */
-export function judgeTrusted(shown: ShownCertificates, { host }: URL, nowMs: number): Finding {
+function judgeTrusted(shown: ShownCertificates, { host }: URL, nowMs: number): Finding {
   const { chain, protocol } = shown;
   const [first, ...others] = [...ofAuthority(chain, host), ...ofEnd(chain, host, nowMs)];
   if (first === undefined) {
